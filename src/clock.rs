@@ -1,0 +1,97 @@
+//! The time, read once a turn and passed down as a value. The only place that reads a clock.
+
+use std::ops::{Add, Sub};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A point on the monotonic clock, in nanoseconds since its [`Clock`] was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// Later than every moment that is ever reached.
+    pub const NEVER: Moment = Moment(u64::MAX);
+
+    /// The moment `nanos` nanoseconds after the clock was made.
+    pub const fn from_nanos(nanos: u64) -> Moment {
+        Moment(nanos)
+    }
+
+    /// Nanoseconds since the clock was made.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Time from `earlier` to this moment; zero if `earlier` is later.
+    pub const fn since(self, earlier: Moment) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Moment;
+
+    /// Saturates at [`Moment::NEVER`].
+    fn add(self, duration: Duration) -> Moment {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Moment(self.0.saturating_add(nanos))
+    }
+}
+
+impl Sub for Moment {
+    type Output = Duration;
+
+    fn sub(self, earlier: Moment) -> Duration {
+        self.since(earlier)
+    }
+}
+
+/// The process's clocks: monotonic for durations, wall clock for `Date`.
+///
+/// Copies share their origin, so moments of different workers compare.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Clock {
+        Clock { origin: Instant::now() }
+    }
+
+    /// The monotonic time.
+    pub fn now(&self) -> Moment {
+        let elapsed = self.origin.elapsed();
+        // 584 years fit.
+        Moment(elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos()))
+    }
+
+    /// Whole seconds since 1970-01-01 UTC by the wall clock; 0 if it stands before that.
+    pub fn unix_seconds(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_never_goes_below_its_origin_nor_above_never() {
+        let early = Moment::from_nanos(5);
+        let late = Moment::from_nanos(9);
+        assert_eq!(late - early, Duration::from_nanos(4));
+        assert_eq!(early - late, Duration::ZERO);
+        assert_eq!(Moment::NEVER + Duration::from_secs(1), Moment::NEVER);
+        assert_eq!(early + Duration::MAX, Moment::NEVER);
+    }
+
+    #[test]
+    fn copies_of_a_clock_share_their_origin() {
+        let clock = Clock::new();
+        let copy = clock;
+        let first = clock.now();
+        assert!(copy.now() >= first);
+    }
+}

@@ -1,0 +1,98 @@
+//! Compile-time bounds, each with its unit, its reason and its relation to the others.
+//! Knows nothing of what is bounded; what a user may change lives in `settings`.
+
+/// Bytes of one receive block. Holds the largest head we accept and a full pipelined batch, and
+/// keeps offsets within `u16`.
+pub const BLOCK_BYTES: usize = 32 * 1024;
+
+/// Largest value the setting `head_bytes_max` may take: half a block, so that a head can always
+/// be completed after the requests before it were consumed and the rest moved to the front.
+pub const HEAD_BYTES_MAX: usize = BLOCK_BYTES / 2;
+
+/// Fields in one head (RFC 9110 section 5.4 leaves the bound to us). Kubernetes ingresses were
+/// seen adding 40 to 80; hyper, h2o and HAProxy allow about 100.
+pub const FIELDS_MAX: usize = 100;
+
+/// Bytes of a method; the longest registered one (`UPDATEREDIRECTREF`) has 17.
+pub const METHOD_BYTES_MAX: usize = 32;
+
+/// Digits of a chunk size: 16 hexadecimal digits fill a `u64`.
+pub const CHUNK_SIZE_DIGITS_MAX: usize = 16;
+
+/// Bytes of chunk extensions in one message. Nobody uses them but attackers (CVE-2023-39326).
+pub const CHUNK_EXTENSION_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes of one trailer section.
+pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
+
+/// Fields of one trailer section.
+pub const TRAILER_FIELDS_MAX: usize = 32;
+
+/// Parameters in one route pattern.
+pub const ROUTE_PARAMS_MAX: usize = 8;
+
+/// Bytes of answers gathered for one connection before they are sent: more pipelined requests
+/// are not handled until the kernel took these.
+pub const GATHER_BYTES: usize = 64 * 1024;
+
+/// Bodies above this many bytes are sent from where they are instead of being copied behind
+/// their head: a copy this small costs less than the second I/O vector.
+pub const INLINE_BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Segments handed to the kernel in one `writev`.
+pub const SEND_SEGMENTS_MAX: usize = 16;
+
+/// Readiness reports taken in one turn. Enough to amortise `epoll_wait`, few enough that the
+/// last one does not wait long for the first: at 5 µs a request, 256 are 1.3 ms.
+pub const EVENTS_PER_TURN: usize = 256;
+
+/// Connections accepted in one turn and per listener, after the open ones were served.
+pub const ACCEPTS_PER_TURN: usize = 64;
+
+/// Mail read in one turn.
+pub const MAIL_PER_TURN: usize = 64;
+
+/// Mail that can wait in one mailbox.
+pub const MAILBOX_MAIL_MAX: usize = 256;
+
+/// Addresses one server listens on.
+pub const LISTENERS_MAX: usize = 16;
+
+/// Connections one worker may be configured for; slab indices are `u32`.
+pub const CONNECTIONS_MAX: usize = 1 << 20;
+
+/// Blocks a worker keeps for reuse; the rest go back to the allocator.
+pub const SPARE_ASSEMBLIES_MAX: usize = 64;
+
+/// Bytes of a body buffer that is kept for reuse; a larger one goes back to the allocator.
+pub const SPARE_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Milliseconds of one tick of the timer wheel. Deadlines are seconds; 64 ms late is on time.
+pub const TICK_MS: u64 = 64;
+
+/// Slots of the timer wheel: 1,024 ticks are 65 s, so an ordinary deadline goes round once.
+pub const WHEEL_SLOTS: usize = 1024;
+
+/// Bytes read and dropped from a lingering connection before it is closed all the same.
+pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Milliseconds between two publications of a worker's figures.
+pub const PUBLISH_INTERVAL_MS: u64 = 100;
+
+/// Milliseconds a listener rests after the kernel had no descriptor or memory for a connection:
+/// trying at once would spin, because the waiting connection stays readable.
+pub const ACCEPT_PAUSE_MS: u64 = 10;
+
+/// Highest service time a histogram tells apart, in nanoseconds (60 s); above, it saturates.
+pub const LATENCY_MAX_NS: u64 = 60_000_000_000;
+
+/// Significant decimal digits of the histogram: 3 digits with `u32` counts take 111 KiB a worker.
+pub const LATENCY_DIGITS: u8 = 3;
+
+const _: () = assert!(BLOCK_BYTES <= u16::MAX as usize);
+const _: () = assert!(HEAD_BYTES_MAX * 2 <= BLOCK_BYTES);
+const _: () = assert!(METHOD_BYTES_MAX < HEAD_BYTES_MAX);
+const _: () = assert!(INLINE_BODY_BYTES_MAX < GATHER_BYTES);
+const _: () = assert!(WHEEL_SLOTS.is_power_of_two());
+const _: () = assert!(CONNECTIONS_MAX < u32::MAX as usize);
+const _: () = assert!(TRAILER_BYTES_MAX <= BLOCK_BYTES / 2);

@@ -1,0 +1,175 @@
+//! Run-time settings with safe defaults, each with its reason, and their validation.
+//! Knows nothing of where they were read from.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::limits;
+
+/// Limits and deadlines of one worker. Every default is safe on an open network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Bytes of a request's head, its line included; beyond: 431. Default 16,384, as Node and
+    /// half of nginx's; at most [`limits::HEAD_BYTES_MAX`].
+    pub head_bytes_max: usize,
+    /// Fields of a request's head; beyond: 431. Default and most: [`limits::FIELDS_MAX`].
+    pub fields_max: usize,
+    /// Bytes of a request's target; beyond: 414. Default 8,192: RFC 9112 section 3 recommends
+    /// at least 8,000.
+    pub target_bytes_max: usize,
+    /// Bytes of a request's body; beyond: 413. Default 1 MiB, as nginx.
+    pub body_bytes_max: u64,
+    /// Open connections per worker; beyond, the listener is left alone until one ends, and the
+    /// kernel's queue holds the newcomers. `None`, the default: derived at start from the
+    /// descriptor limit.
+    pub connections_max: Option<usize>,
+    /// Pipelined requests answered for one connection before the others have their turn.
+    /// Default 64: a few hundred microseconds.
+    pub pipelined_max: usize,
+    /// From the first byte of a head (or the accept) to its last, in total and not per read;
+    /// beyond: 408. Default 10 s; a slow-loris client holds its slot no longer.
+    pub head_time: Duration,
+    /// From the end of a head to the end of its body, in total; beyond: 408. Default 60 s: the
+    /// largest body by default asks for 17 kB/s.
+    pub body_time: Duration,
+    /// Without a request on a kept-alive connection; beyond: closed. Default 75 s, above the
+    /// 60 s of common load balancers, so that they and not we end an idle connection.
+    pub idle_time: Duration,
+    /// Without the kernel taking one byte of a waiting answer; beyond: closed. Default 30 s.
+    pub send_time: Duration,
+    /// From a closing answer to the close, while the peer's bytes are read and dropped so that
+    /// the answer is not lost to a reset (RFC 9112 section 9.6). Default 2 s.
+    pub linger_time: Duration,
+    /// From the wish to stop to the end of the process; what still runs is then cut. Default
+    /// 30 s.
+    pub drain_time: Duration,
+    /// How long a drain waits for another request on an idle connection before it closes it,
+    /// so that a request already under way is answered instead of reset. Default 500 ms.
+    pub drain_idle_time: Duration,
+    /// Connections the kernel queues for each listener (`listen(2)`). Default 4,096; the kernel
+    /// caps it at `net.core.somaxconn`.
+    pub backlog: u32,
+    /// Value of the `Server` field; `None` leaves it out. Default `corelane`.
+    pub server_name: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            head_bytes_max: 16 * 1024,
+            fields_max: limits::FIELDS_MAX,
+            target_bytes_max: 8 * 1024,
+            body_bytes_max: 1024 * 1024,
+            connections_max: None,
+            pipelined_max: 64,
+            head_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(60),
+            idle_time: Duration::from_secs(75),
+            send_time: Duration::from_secs(30),
+            linger_time: Duration::from_secs(2),
+            drain_time: Duration::from_secs(30),
+            drain_idle_time: Duration::from_millis(500),
+            backlog: 4096,
+            server_name: Some("corelane".to_owned()),
+        }
+    }
+}
+
+/// A setting whose value cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    /// The field of [`Settings`].
+    pub name: &'static str,
+    /// What is wrong with its value and what would do.
+    pub reason: String,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.reason)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Settings {
+    /// Checks every value against its bounds.
+    ///
+    /// # Errors
+    /// The first setting out of bounds.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        within("head_bytes_max", self.head_bytes_max, 256, limits::HEAD_BYTES_MAX)?;
+        within("fields_max", self.fields_max, 1, limits::FIELDS_MAX)?;
+        within("target_bytes_max", self.target_bytes_max, 1, self.head_bytes_max)?;
+        if let Some(connections) = self.connections_max {
+            within("connections_max", connections, 1, limits::CONNECTIONS_MAX)?;
+        }
+        within("pipelined_max", self.pipelined_max, 1, 1 << 20)?;
+        within("backlog", self.backlog as usize, 1, 1 << 20)?;
+        for (name, time) in [
+            ("head_time", self.head_time),
+            ("body_time", self.body_time),
+            ("idle_time", self.idle_time),
+            ("send_time", self.send_time),
+            ("linger_time", self.linger_time),
+            ("drain_time", self.drain_time),
+            ("drain_idle_time", self.drain_idle_time),
+        ] {
+            time_within(name, time)?;
+        }
+        self.server_name.as_deref().map_or(Ok(()), server_name_is_field_value)
+    }
+}
+
+fn within(
+    name: &'static str,
+    value: usize,
+    least: usize,
+    most: usize,
+) -> Result<(), SettingsError> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(SettingsError { name, reason: format!("{value} is not between {least} and {most}") })
+}
+
+/// The longest time a setting may name: a day.
+const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn time_within(name: &'static str, time: Duration) -> Result<(), SettingsError> {
+    if time >= Duration::from_millis(1) && time <= TIME_MAX {
+        return Ok(());
+    }
+    Err(SettingsError { name, reason: format!("{time:?} is not between 1 ms and 24 h") })
+}
+
+fn server_name_is_field_value(value: &str) -> Result<(), SettingsError> {
+    if !value.is_empty() && value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(SettingsError {
+        name: "server_name",
+        reason: format!("{value:?} is not a field value: visible ASCII and spaces only"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(Settings::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_names_its_setting() {
+        let settings = Settings { head_bytes_max: 1 << 20, ..Settings::default() };
+        assert_eq!(settings.validate().unwrap_err().name, "head_bytes_max");
+        let settings = Settings { idle_time: Duration::ZERO, ..Settings::default() };
+        assert_eq!(settings.validate().unwrap_err().name, "idle_time");
+        let settings = Settings { server_name: Some("a\r\nb".into()), ..Settings::default() };
+        assert_eq!(settings.validate().unwrap_err().name, "server_name");
+    }
+}

@@ -1,0 +1,147 @@
+//! What a worker asks of its kernel: readiness, sockets and time, as one trait.
+//! `Linux` is the real one; the tests script another. Knows no HTTP.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+/// What epoll carries for us: a packed slab key or one of the constants below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token(pub u64);
+
+impl Token {
+    /// The worker's mailbox.
+    pub const MAILBOX: Token = Token(u64::MAX);
+
+    /// Listener number `index` of this worker. Keys never reach these values: a slab index
+    /// stays below [`crate::limits::CONNECTIONS_MAX`].
+    pub const fn listener(index: usize) -> Token {
+        Token(u64::MAX - 1 - index as u64)
+    }
+
+    /// The listener this token names, if it names one.
+    pub const fn as_listener(self) -> Option<usize> {
+        match (u64::MAX - 1).checked_sub(self.0) {
+            Some(index) if index < crate::limits::LISTENERS_MAX as u64 => Some(index as usize),
+            _ => None,
+        }
+    }
+}
+
+/// What we ask to be told about a connection. Errors and hang-ups are always told (`epoll_ctl(2)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Nothing but errors.
+    None,
+    /// Bytes, or the peer's end, to receive.
+    Receive,
+    /// Room to send.
+    Send,
+}
+
+/// What the kernel reported about one token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whom it concerns.
+    pub token: Token,
+    /// Bytes, the peer's end or an error can be received.
+    pub receive: bool,
+    /// There is room to send, or sending would fail at once.
+    pub send: bool,
+}
+
+/// Wakes a waiting kernel from another thread: the sending end of a mailbox.
+pub trait Wake: Send + Sync {
+    /// Makes [`Token::MAILBOX`] ready.
+    fn wake(&self);
+}
+
+/// The kernel as one worker sees it. Every method is non-blocking but [`Kernel::wait`], and
+/// `Interrupted` is retried inside: no caller ever sees it.
+pub trait Kernel {
+    /// A connected, non-blocking stream socket. Dropping it closes it.
+    type Stream;
+
+    /// The monotonic time.
+    fn now(&mut self) -> Moment;
+
+    /// Seconds since 1970 by the wall clock.
+    fn unix_seconds(&mut self) -> u64;
+
+    /// Waits until something is ready or `timeout` has passed (`None`: without end; rounded up
+    /// to the kernel's resolution) and replaces `ready`'s content by at most
+    /// [`crate::limits::EVENTS_PER_TURN`] reports.
+    ///
+    /// # Errors
+    /// What `epoll_wait(2)` names; none is expected in a running worker.
+    fn wait(&mut self, ready: &mut Vec<Readiness>, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// How many listeners this worker has.
+    fn listeners(&self) -> usize;
+
+    /// Starts or pauses reporting listener `index`.
+    ///
+    /// # Errors
+    /// What `epoll_ctl(2)` names.
+    fn listen(&mut self, index: usize, on: bool) -> io::Result<()>;
+
+    /// Closes every listener.
+    fn close_listeners(&mut self);
+
+    /// Takes the next connection of listener `index`, non-blocking and without Nagle's delay.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the queue is empty, else what `accept(2)` names.
+    fn accept(&mut self, index: usize) -> io::Result<(Self::Stream, SocketAddr)>;
+
+    /// Starts reporting `stream` under `token`, level-triggered.
+    ///
+    /// # Errors
+    /// What `epoll_ctl(2)` names: the stream is then not watched and must be closed.
+    fn add(&mut self, stream: &Self::Stream, token: Token, interest: Interest) -> io::Result<()>;
+
+    /// Changes what is reported of `stream`.
+    ///
+    /// # Errors
+    /// As [`Kernel::add`].
+    fn change(&mut self, stream: &Self::Stream, token: Token, interest: Interest)
+    -> io::Result<()>;
+
+    /// Receives into `space`; `Ok(0)` is the peer's end.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or what `recv(2)` names.
+    fn receive(&mut self, stream: &Self::Stream, space: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends as much of `segments` as the kernel takes, in order. Never raises `SIGPIPE`.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or what `sendmsg(2)` names.
+    fn send(&mut self, stream: &Self::Stream, segments: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Ends our side of the stream (`shutdown(2)`, `SHUT_WR`); a failure means the peer is gone.
+    fn finish_sending(&mut self, stream: &Self::Stream);
+
+    /// A handle that wakes this kernel from any thread.
+    fn waker(&self) -> Arc<dyn Wake>;
+
+    /// Takes back the readiness of [`Token::MAILBOX`].
+    fn acknowledge_wake(&mut self);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listener_tokens_are_told_from_keys_and_the_mailbox() {
+        assert_eq!(Token::MAILBOX.as_listener(), None);
+        assert_eq!(Token::listener(0).as_listener(), Some(0));
+        assert_eq!(Token::listener(15).as_listener(), Some(15));
+        assert_eq!(Token::listener(16).as_listener(), None);
+        assert_eq!(Token(0).as_listener(), None);
+    }
+}

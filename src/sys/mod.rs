@@ -1,0 +1,6 @@
+//! The kernel: the only libc and, but for the byte scanner in `wire`, the only `unsafe`.
+//! Knows no HTTP and not what the bytes mean.
+
+mod kernel;
+
+pub use kernel::{Interest, Kernel, Readiness, Token, Wake};
