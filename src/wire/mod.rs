@@ -1,6 +1,8 @@
 //! Formats on the wire as pure functions from bytes to values and back.
 //! Knows no sockets, no clocks, no buffers, and no setting that changes a meaning.
 
+pub mod chunked;
+pub mod framing;
 pub mod head;
 pub mod refusal;
 pub mod status;
