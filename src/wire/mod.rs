@@ -4,5 +4,7 @@
 pub mod chunked;
 pub mod framing;
 pub mod head;
+pub mod parse;
 pub mod refusal;
+pub mod scan;
 pub mod status;

@@ -1,0 +1,537 @@
+//! The parser of request heads (RFC 9112 sections 2 to 5): bytes in, offsets or a refusal out.
+//! Knows nothing of what a field means, nor of how the bytes came.
+//!
+//! Two layers. `Careful` is the grammar: it goes part by part, can stop anywhere and go on later,
+//! and is the only one that refuses. `request_line` and `fields` take complete lines off its
+//! hands where vectors pay: only such as it would accept, all others they leave to it.
+
+use super::head::{Field, Head, Method, Span, Version};
+use super::refusal::Refusal;
+use super::scan::{Level, Masks, Simd, WINDOW_BYTES, Work, target_end, token_end, value_end};
+use crate::limits::{FIELDS_MAX, METHOD_BYTES_MAX};
+
+/// What the bytes of a head amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parse {
+    /// A whole head of `len` bytes, the empty line that ends it included.
+    Complete {
+        /// Bytes of the head, counted from its start.
+        len: usize,
+    },
+    /// The beginning of a head; nothing wrong so far.
+    Partial,
+    /// No request head, whatever may follow.
+    Refused(Refusal),
+}
+
+/// The bounds of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes of a head, the empty lines before and behind it included.
+    pub head_bytes: usize,
+    /// Field lines; never more than [`FIELDS_MAX`](crate::limits::FIELDS_MAX).
+    pub fields: usize,
+    /// Bytes of the target.
+    pub target_bytes: usize,
+}
+
+/// How far a head was parsed, so that the next call goes on from there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The part that is being read.
+    part: Part,
+    /// Start of the name (or of the method) in the current line.
+    line: u16,
+    /// Offset of the target, or of the colon of the current line.
+    mark: u16,
+    /// First byte that was not looked at.
+    at: u16,
+}
+
+const _: () = assert!(size_of::<Progress>() <= 8);
+
+/// The parts of a head, in their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+enum Part {
+    /// One empty line may stand here (RFC 9112 section 2.2).
+    #[default]
+    Start,
+    Method,
+    Target,
+    Version,
+    /// The start of a field line, or of the empty line that ends the head.
+    Line,
+    Name,
+    Value,
+}
+
+/// Parses the head that begins at `block[start]`; `block` is what was received so far.
+///
+/// `head` and `progress` belong to this head: begin with `Progress::default()`, and after
+/// [`Parse::Partial`] call again with both untouched and with more bytes. Complete lines are not
+/// looked at again, nor is the known part of the current one. The outcome does not depend on how
+/// the bytes were cut. After [`Parse::Complete`] `progress` is at its start again.
+///
+/// Spans are offsets into `block`. If the bytes move, either pass `&block[start..]` and 0, so
+/// that everything counts from the head's own start, or begin again. Offsets are `u16`: bytes of
+/// a block behind 65,535 are never looked at.
+#[inline]
+pub fn parse_head(
+    block: &[u8],
+    start: usize,
+    head: &mut Head,
+    progress: &mut Progress,
+    limits: &HeadLimits,
+) -> Parse {
+    parse_head_at(Level::best(), block, start, head, progress, limits)
+}
+
+/// [`parse_head`] with the instructions of `level`, for tests and benchmarks.
+#[doc(hidden)]
+#[inline]
+pub fn parse_head_at(
+    level: Level,
+    block: &[u8],
+    start: usize,
+    head: &mut Head,
+    progress: &mut Progress,
+    limits: &HeadLimits,
+) -> Parse {
+    let end_max = start.saturating_add(limits.head_bytes).min(usize::from(u16::MAX));
+    let bytes = block.get(..end_max).unwrap_or(block);
+    let parse = level.run(HeadWork { bytes, start, head, progress, limits });
+    if parse == Parse::Partial && bytes.len() == end_max {
+        return Parse::Refused(Refusal::HeadTooLarge);
+    }
+    parse
+}
+
+struct HeadWork<'a> {
+    bytes: &'a [u8],
+    start: usize,
+    head: &'a mut Head,
+    progress: &'a mut Progress,
+    limits: &'a HeadLimits,
+}
+
+impl Work for HeadWork<'_> {
+    type Output = Parse;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Parse {
+        let HeadWork { bytes, start, head, progress, limits } = self;
+        let mut line = None;
+        if progress.part == Part::Start {
+            head.fields.clear();
+            if S::PAYS {
+                line = request_line(simd, bytes, start, head, limits);
+            }
+        }
+        loop {
+            if let Some(at) = line {
+                match fields(simd, bytes, at, head, limits) {
+                    Lines::End(end) => {
+                        *progress = Progress::default();
+                        return Parse::Complete { len: end - start };
+                    }
+                    Lines::UpTo(at) => progress.enter(Part::Line, at),
+                }
+            }
+            let mut careful = Careful { bytes, start, head, progress, limits };
+            if let Err(parse) = careful.step() {
+                return parse;
+            }
+            line = (S::PAYS && progress.part == Part::Line).then_some(usize::from(progress.at));
+        }
+    }
+}
+
+impl Progress {
+    /// Goes on with `part`, whose first byte is at `at`.
+    #[inline]
+    fn enter(&mut self, part: Part, at: usize) {
+        self.part = part;
+        self.at = offset(at);
+    }
+}
+
+/// As an offset of a span. `parse_head` cuts the block so that it fits.
+#[inline]
+fn offset(at: usize) -> u16 {
+    debug_assert!(u16::try_from(at).is_ok());
+    at as u16
+}
+
+#[inline]
+fn span(start: usize, end: usize) -> Span {
+    Span { start: offset(start), end: offset(end) }
+}
+
+/// The span of the value in `start..end` without SP and HTAB around it.
+fn trimmed(bytes: &[u8], start: usize, end: usize) -> Span {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let value = &bytes[start..end];
+    let before = value.iter().take_while(|byte| is_blank(byte)).count();
+    let behind = value[before..].iter().rev().take_while(|byte| is_blank(byte)).count();
+    span(start + before, end - behind)
+}
+
+/// The grammar. Each step reads one part, as far as it goes.
+struct Careful<'a> {
+    bytes: &'a [u8],
+    start: usize,
+    head: &'a mut Head,
+    progress: &'a mut Progress,
+    limits: &'a HeadLimits,
+}
+
+impl Careful<'_> {
+    /// Reads the current part; the error is the outcome of the call.
+    fn step(&mut self) -> Result<(), Parse> {
+        match self.progress.part {
+            Part::Start => self.empty_line(),
+            Part::Method => self.method(),
+            Part::Target => self.target(),
+            Part::Version => self.version(),
+            Part::Line => self.line(),
+            Part::Name => self.name(),
+            Part::Value => self.value(),
+        }
+    }
+
+    fn byte(&self, at: usize) -> Result<u8, Parse> {
+        self.bytes.get(at).copied().ok_or(Parse::Partial)
+    }
+
+    /// The byte at `end`, where a scan stopped; without one, the next call goes on from there.
+    fn stop(&mut self, end: usize) -> Result<u8, Parse> {
+        self.progress.at = offset(end.min(self.bytes.len()));
+        self.byte(end)
+    }
+
+    /// Offset behind the CRLF at `at`, where a CR stands.
+    fn line_end(&self, at: usize) -> Result<usize, Parse> {
+        if self.byte(at + 1)? == b'\n' { Ok(at + 2) } else { refuse(Refusal::LineEnd) }
+    }
+
+    fn empty_line(&mut self) -> Result<(), Parse> {
+        let mut at = self.start;
+        if self.byte(at)? == b'\r' {
+            at = self.line_end(at)?;
+        }
+        self.progress.line = offset(at);
+        self.progress.enter(Part::Method, at);
+        Ok(())
+    }
+
+    fn method(&mut self) -> Result<(), Parse> {
+        let start = usize::from(self.progress.line);
+        let end = token_end(self.bytes, self.progress.at.into());
+        if end - start > METHOD_BYTES_MAX {
+            return refuse(Refusal::Method);
+        }
+        match self.stop(end)? {
+            b' ' if end > start => {}
+            b' ' | b'\r' => return refuse(Refusal::RequestLine),
+            b'\n' => return refuse(Refusal::LineEnd),
+            _ => return refuse(Refusal::Method),
+        }
+        self.head.method = Method::from_name(&self.bytes[start..end]);
+        self.head.method_name = span(start, end);
+        self.progress.mark = offset(end + 1);
+        self.progress.enter(Part::Target, end + 1);
+        Ok(())
+    }
+
+    fn target(&mut self) -> Result<(), Parse> {
+        let start = usize::from(self.progress.mark);
+        let end = target_end(self.bytes, self.progress.at.into());
+        if end - start > self.limits.target_bytes {
+            return refuse(Refusal::TargetTooLong);
+        }
+        match self.stop(end)? {
+            b' ' if end > start => {}
+            b' ' | b'\r' => return refuse(Refusal::RequestLine),
+            b'\n' => return refuse(Refusal::LineEnd),
+            _ => return refuse(Refusal::Target),
+        }
+        self.head.target = span(start, end);
+        self.progress.enter(Part::Version, end + 1);
+        Ok(())
+    }
+
+    /// Ten bytes at most, so they are looked at again if they come in pieces.
+    fn version(&mut self) -> Result<(), Parse> {
+        let start = usize::from(self.progress.at);
+        for (index, pattern) in b"HTTP/0.0".iter().enumerate() {
+            let byte = self.byte(start + index)?;
+            let matches = if *pattern == b'0' { byte.is_ascii_digit() } else { byte == *pattern };
+            if !matches {
+                return refuse(match byte {
+                    b'\n' => Refusal::LineEnd,
+                    b' ' | b'\r' if index == 0 => Refusal::RequestLine,
+                    _ => Refusal::Version,
+                });
+            }
+        }
+        self.head.version = match (self.byte(start + 5)?, self.byte(start + 7)?) {
+            (b'1', b'0') => Version::Http10,
+            (b'1', _) => Version::Http11,
+            _ => return refuse(Refusal::VersionUnsupported),
+        };
+        match self.byte(start + 8)? {
+            b'\r' => {}
+            b'\n' => return refuse(Refusal::LineEnd),
+            b' ' | b'\t' => return refuse(Refusal::RequestLine),
+            _ => return refuse(Refusal::Version),
+        }
+        let line = self.line_end(start + 8)?;
+        self.progress.enter(Part::Line, line);
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<(), Parse> {
+        let at = usize::from(self.progress.at);
+        match self.byte(at)? {
+            b'\r' => {
+                let len = self.line_end(at)? - self.start;
+                *self.progress = Progress::default();
+                return Err(Parse::Complete { len });
+            }
+            b'\n' => return refuse(Refusal::LineEnd),
+            b' ' | b'\t' => return refuse(Refusal::FieldFold),
+            _ => {}
+        }
+        if self.head.fields.len() >= fields_max(self.limits) {
+            return refuse(Refusal::FieldsTooMany);
+        }
+        self.progress.line = offset(at);
+        self.progress.enter(Part::Name, at);
+        Ok(())
+    }
+
+    fn name(&mut self) -> Result<(), Parse> {
+        let start = usize::from(self.progress.line);
+        let end = token_end(self.bytes, self.progress.at.into());
+        match self.stop(end)? {
+            b':' if end > start => {}
+            b'\r' => return refuse(Refusal::FieldColon),
+            b'\n' => return refuse(Refusal::LineEnd),
+            _ => return refuse(Refusal::FieldName),
+        }
+        self.progress.mark = offset(end);
+        self.progress.enter(Part::Value, end + 1);
+        Ok(())
+    }
+
+    fn value(&mut self) -> Result<(), Parse> {
+        let end = value_end(self.bytes, self.progress.at.into());
+        match self.stop(end)? {
+            b'\r' => {}
+            b'\n' => return refuse(Refusal::LineEnd),
+            _ => return refuse(Refusal::FieldValue),
+        }
+        let line = self.line_end(end)?;
+        let colon = usize::from(self.progress.mark);
+        let field = Field {
+            name: Span { start: self.progress.line, end: self.progress.mark },
+            value: trimmed(self.bytes, colon + 1, end),
+        };
+        // `line` refused a field that would not fit.
+        let _ = self.head.fields.try_push(field);
+        self.progress.enter(Part::Line, line);
+        Ok(())
+    }
+}
+
+fn refuse<T>(refusal: Refusal) -> Result<T, Parse> {
+    Err(Parse::Refused(refusal))
+}
+
+fn fields_max(limits: &HeadLimits) -> usize {
+    limits.fields.min(FIELDS_MAX)
+}
+
+/// Reads a complete request line with a common method and version; returns where the next line
+/// starts. `None` leaves it to [`Careful`].
+#[inline(always)]
+fn request_line<S: Simd>(
+    simd: S,
+    bytes: &[u8],
+    start: usize,
+    head: &mut Head,
+    limits: &HeadLimits,
+) -> Option<usize> {
+    let word = u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?);
+    let (method, name_len) = if word as u32 == u32::from_le_bytes(*b"GET ") {
+        (Method::Get, 3)
+    } else if word << 24 == u64::from_le_bytes(*b"\0\0\0POST ") {
+        (Method::Post, 4)
+    } else if word << 24 == u64::from_le_bytes(*b"\0\0\0HEAD ") {
+        (Method::Head, 4)
+    } else if word as u32 == u32::from_le_bytes(*b"PUT ") {
+        (Method::Put, 3)
+    } else {
+        return None;
+    };
+    let target = start + name_len + 1;
+    let mut window = target;
+    let end = loop {
+        let stops = simd.non_target(bytes, window);
+        if stops != 0 {
+            break window + stops.trailing_zeros() as usize;
+        }
+        window += WINDOW_BYTES;
+        if window >= bytes.len() {
+            return None;
+        }
+    };
+    let rest: &[u8; 11] = bytes.get(end..)?.first_chunk()?;
+    let (left, right) = (rest.first_chunk()?, rest.last_chunk()?);
+    let version = match u32::from_le_bytes(*right) {
+        HTTP_11_END => Version::Http11,
+        HTTP_10_END => Version::Http10,
+        _ => return None,
+    };
+    if u64::from_le_bytes(*left) != u64::from_le_bytes(*b" HTTP/1.")
+        || end == target
+        || end - target > limits.target_bytes
+    {
+        return None;
+    }
+    head.method = method;
+    head.version = version;
+    head.method_name = span(start, start + name_len);
+    head.target = span(target, end);
+    Some(end + rest.len())
+}
+
+const HTTP_11_END: u32 = u32::from_le_bytes(*b".1\r\n");
+const HTTP_10_END: u32 = u32::from_le_bytes(*b".0\r\n");
+
+/// Where [`fields`] stopped.
+enum Lines {
+    /// Behind the empty line that ends the head.
+    End(usize),
+    /// At the start of a line that is not complete, or that [`Careful`] shall judge.
+    UpTo(usize),
+}
+
+/// Reads complete field lines from `line` on, 64 bytes at a time.
+///
+/// All names of a window are found at once: adding the bit of each line start to the mask of
+/// token bytes carries through the name to the bit behind it, where the colon has to be. The same
+/// addition brings a name over the border of two windows, with the carry.
+#[inline(always)]
+fn fields<S: Simd>(
+    simd: S,
+    bytes: &[u8],
+    line: usize,
+    head: &mut Head,
+    limits: &HeadLimits,
+) -> Lines {
+    let fields_max = fields_max(limits);
+    let mut line = line;
+    let mut window = line;
+    // What stands behind the last colon found; `window` or more: none in this line yet.
+    let mut colon = window;
+    let mut before = Before { lf: 1 << 63, ..Before::default() };
+    loop {
+        let masks = simd.masks(bytes, window);
+        let found = before.next(masks);
+        let mut colons = found.colons;
+        let mut ends = found.ends;
+        if colon >= window {
+            colon = window + colons.trailing_zeros() as usize;
+            colons &= colons.wrapping_sub(1);
+        }
+        while ends != 0 {
+            let next = window + ends.trailing_zeros() as usize + 1;
+            ends &= ends - 1;
+            let value = if before.has_blanks {
+                trimmed(bytes, colon + 1, next - 2)
+            } else {
+                span(colon + 2, next - 2)
+            };
+            let field = Field { name: span(line, colon), value };
+            if head.fields.len() >= fields_max || head.fields.try_push(field).is_err() {
+                return Lines::UpTo(line);
+            }
+            line = next;
+            colon = window + colons.trailing_zeros() as usize;
+            colons &= colons.wrapping_sub(1);
+        }
+        if let Some(end) = found.head_end {
+            return Lines::End(window + end + 1);
+        }
+        window += WINDOW_BYTES;
+        if found.is_last || window >= bytes.len() {
+            return Lines::UpTo(line);
+        }
+    }
+}
+
+/// What the bytes before a window mean for it.
+#[derive(Default)]
+struct Before {
+    cr: u64,
+    lf: u64,
+    space: u64,
+    colons: u64,
+    /// The window before ended inside of a name.
+    in_name: bool,
+    /// Some value does not simply stand between one SP and its CR.
+    has_blanks: bool,
+}
+
+/// The structure of one window.
+struct Found {
+    /// The colons behind names.
+    colons: u64,
+    /// The LFs of complete, valid field lines.
+    ends: u64,
+    /// The LF that ends the head, counted from the window's start.
+    head_end: Option<usize>,
+    /// The lines from the first incomplete one on are not for us.
+    is_last: bool,
+}
+
+impl Before {
+    #[inline(always)]
+    fn next(&mut self, masks: Masks) -> Found {
+        let Masks { token, colon, space, cr, lf, control } = masks;
+        // `bits` one byte later, with the last bit of the window before.
+        let behind = |bits: u64, before: u64| bits << 1 | before >> 63;
+
+        let starts = behind(lf, self.lf);
+        let (sum, carried) = token.overflowing_add(starts | u64::from(self.in_name));
+        let name_ends = sum & !token;
+        let colons = name_ends & colon;
+
+        let wrong_name = name_ends & !(colon | starts & cr);
+        let wrong_end = lf ^ behind(cr, self.cr);
+        let wrong_byte = control & !(cr | lf);
+        let wrong = wrong_name | wrong_end | wrong_byte;
+        // All bits below the first wrong one.
+        let lines = lf & wrong.wrapping_sub(1) & !wrong;
+
+        let first = behind(colons, self.colons);
+        let second = first << 1 | self.colons >> 62 & 1;
+        let blanks = first & !space | second & (space | cr) | cr & behind(space, self.space);
+        self.has_blanks |= blanks != 0;
+
+        // With CRs in their places, an empty line is an LF two bytes behind another.
+        let head_ends = lines & (lf << 2 | self.lf >> 62);
+        let head_end = (head_ends != 0).then(|| head_ends.trailing_zeros() as usize);
+        let found = Found {
+            colons,
+            ends: lines & head_ends.wrapping_sub(1) & !head_ends,
+            head_end,
+            is_last: wrong != 0,
+        };
+        (self.cr, self.lf, self.space, self.colons) = (cr, lf, space, colons);
+        self.in_name = carried;
+        found
+    }
+}

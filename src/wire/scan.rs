@@ -1,0 +1,266 @@
+//! Classes of bytes in a head, and 64 of them classified at once into bit masks.
+//! Knows no grammar: what may follow what is the parser's business.
+#![allow(unsafe_code, reason = "entering a level whose instructions were detected")]
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+const TOKEN: u8 = 1;
+const TARGET: u8 = 2;
+const VALUE: u8 = 4;
+
+/// The classes of each byte, as a set of the bits above.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = classes_of(byte as u8);
+        byte += 1;
+    }
+    classes
+};
+
+const fn classes_of(byte: u8) -> u8 {
+    let mut classes = 0;
+    if byte.is_ascii_graphic() {
+        classes |= TARGET;
+    }
+    if byte == b'\t' || (byte >= b' ' && byte != 0x7f) {
+        classes |= VALUE;
+    }
+    if byte.is_ascii_alphanumeric() || is_token_symbol(byte) {
+        classes |= TOKEN;
+    }
+    classes
+}
+
+const fn is_token_symbol(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'!' | b'#'
+            | b'$'
+            | b'%'
+            | b'&'
+            | b'\''
+            | b'*'
+            | b'+'
+            | b'-'
+            | b'.'
+            | b'^'
+            | b'_'
+            | b'`'
+            | b'|'
+            | b'~'
+    )
+}
+
+/// Whether `byte` may stand in a token (RFC 9110 section 5.6.2).
+#[inline]
+pub fn is_token(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & TOKEN != 0
+}
+
+/// Whether `byte` may stand in a request target: visible ASCII (RFC 9112 section 3.2).
+#[inline]
+pub fn is_target(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & TARGET != 0
+}
+
+/// Whether `byte` may stand in a field value: SP, HTAB, visible ASCII and obs-text
+/// (RFC 9110 section 5.5).
+#[inline]
+pub fn is_value(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & VALUE != 0
+}
+
+/// Offset of the first byte from `at` on that is not of a token; `bytes.len()` if there is none.
+pub(super) fn token_end(bytes: &[u8], at: usize) -> usize {
+    end_of(bytes, at, is_token)
+}
+
+/// Offset of the first byte from `at` on that is not of a target; `bytes.len()` if there is none.
+pub(super) fn target_end(bytes: &[u8], at: usize) -> usize {
+    let at = skip_words(bytes, at, |word| {
+        // The high bit of a byte below 0x21 comes from the subtraction, of one from 0x80 on it
+        // is there already. A borrow only taints bytes behind the one that caused it.
+        (word.wrapping_sub(ONES * 0x21) | word | zero_bytes(word ^ DELETES)) & HIGH == 0
+    });
+    end_of(bytes, at, is_target)
+}
+
+/// Offset of the first byte from `at` on that is not of a value; `bytes.len()` if there is none.
+pub(super) fn value_end(bytes: &[u8], at: usize) -> usize {
+    let mut at = at;
+    loop {
+        at = skip_words(bytes, at, |word| {
+            (word.wrapping_sub(ONES * 0x20) & !word | zero_bytes(word ^ DELETES)) & HIGH == 0
+        });
+        // A word is left for its HTAB as well, which belongs to the value.
+        let stop = end_of(bytes, at, |byte| is_value(byte) && byte != b'\t');
+        if bytes.get(stop) != Some(&b'\t') {
+            return stop;
+        }
+        at = stop + 1;
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = ONES * 0x80;
+const DELETES: u64 = ONES * 0x7f;
+
+/// The high bit of each byte that is zero. Bytes above the lowest such one may be marked wrongly.
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGH
+}
+
+/// Moves `at` over whole words as long as `is_plain` holds for them.
+#[inline]
+fn skip_words(bytes: &[u8], at: usize, is_plain: impl Fn(u64) -> bool) -> usize {
+    let words = bytes.get(at..).unwrap_or_default().as_chunks::<8>().0;
+    at + 8 * words.iter().take_while(|word| is_plain(u64::from_le_bytes(**word))).count()
+}
+
+#[inline]
+fn end_of(bytes: &[u8], at: usize, is_inside: impl Fn(u8) -> bool) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| !is_inside(*byte)).unwrap_or(rest.len())
+}
+
+/// What 64 bytes are, one bit for each, the first byte lowest. Bits behind the last byte are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Masks {
+    /// Of a token. A level may leave out bytes that are rare in names.
+    pub(super) token: u64,
+    /// `:`
+    pub(super) colon: u64,
+    /// SP
+    pub(super) space: u64,
+    /// CR
+    pub(super) cr: u64,
+    /// LF
+    pub(super) lf: u64,
+    /// Below SP, or DEL. This includes CR, LF, and HTAB, which is rare where it is allowed.
+    pub(super) control: u64,
+}
+
+/// The fewest bytes that [`Simd`] looks at: one vector of the smallest size.
+pub(super) const SIMD_BYTES_MIN: usize = 16;
+
+/// Bytes that one window covers.
+pub(super) const WINDOW_BYTES: usize = 64;
+
+/// A way to classify 64 bytes at once. A value of such a type proves that this processor can.
+pub(super) trait Simd: Copy {
+    /// Whether it is faster than looking at bytes one by one; if not, the masks are empty.
+    const PAYS: bool;
+
+    /// Classifies `bytes[at..]`, at most 64 of them. All masks are empty if `bytes` is shorter
+    /// than [`SIMD_BYTES_MIN`] or `at` is not inside.
+    fn masks(self, bytes: &[u8], at: usize) -> Masks;
+
+    /// The bytes of `bytes[at..]`, at most 64, that do not belong into a target. Empty like `masks`.
+    fn non_target(self, bytes: &[u8], at: usize) -> u64;
+}
+
+/// Work that is compiled once for each level.
+pub(super) trait Work {
+    type Output;
+
+    /// Must be `#[inline(always)]`, or it is compiled without the level's instructions.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// A set of vector instructions that this processor has.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "levels of x86-64"))]
+enum Kind {
+    Portable = 1,
+    Sse2 = 2,
+    Avx2 = 3,
+    Avx512 = 4,
+}
+
+impl Level {
+    /// The fastest one. Detected at the first call.
+    #[inline]
+    pub fn best() -> Level {
+        // 0 means: not detected yet. Racing threads detect the same.
+        static BEST: AtomicU8 = AtomicU8::new(0);
+        match BEST.load(Ordering::Relaxed) {
+            4 => Level(Kind::Avx512),
+            3 => Level(Kind::Avx2),
+            2 => Level(Kind::Sse2),
+            1 => Level(Kind::Portable),
+            _ => {
+                let best = detect();
+                BEST.store(best as u8, Ordering::Relaxed);
+                Level(best)
+            }
+        }
+    }
+
+    /// All that this processor has, for tests and benchmarks.
+    pub fn available() -> impl Iterator<Item = Level> {
+        [Kind::Portable, Kind::Sse2, Kind::Avx2, Kind::Avx512]
+            .into_iter()
+            .filter(|kind| *kind <= detect())
+            .map(Level)
+    }
+
+    /// Runs `work` with this level's instructions.
+    #[inline]
+    pub(super) fn run<W: Work>(self, work: W) -> W::Output {
+        #[cfg(target_arch = "x86_64")]
+        match self.0 {
+            // SAFETY: a `Level` of this kind is made only after `detect` found these features.
+            Kind::Avx512 => return unsafe { x86::run_avx512(work) },
+            // SAFETY: as above.
+            Kind::Avx2 => return unsafe { x86::run_avx2(work) },
+            Kind::Sse2 => return work.run(x86::Sse2),
+            Kind::Portable => {}
+        }
+        work.run(Portable)
+    }
+}
+
+#[cold]
+fn detect() -> Kind {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let has_avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2");
+        let has_avx512 =
+            is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+        match (has_avx2, has_avx512) {
+            (true, true) => Kind::Avx512,
+            (true, false) => Kind::Avx2,
+            (false, _) => Kind::Sse2,
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    Kind::Portable
+}
+
+/// No vectors: the parser goes byte by byte and word by word.
+#[derive(Clone, Copy)]
+struct Portable;
+
+impl Simd for Portable {
+    const PAYS: bool = false;
+
+    fn masks(self, _bytes: &[u8], _at: usize) -> Masks {
+        Masks::default()
+    }
+
+    fn non_target(self, _bytes: &[u8], _at: usize) -> u64 {
+        0
+    }
+}
