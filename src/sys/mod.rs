@@ -1,6 +1,9 @@
 //! The kernel: the only libc and, but for the byte scanner in `wire`, the only `unsafe`.
 //! Knows no HTTP and not what the bytes mean.
 
+mod epoll;
 mod kernel;
+mod syscall;
 
+pub use epoll::Epoll;
 pub use kernel::{Interest, Kernel, Readiness, Token, Wake};
