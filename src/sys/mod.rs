@@ -2,8 +2,10 @@
 //! Knows no HTTP and not what the bytes mean.
 
 mod epoll;
+mod eventfd;
 mod kernel;
 mod syscall;
 
 pub use epoll::Epoll;
+pub use eventfd::EventFd;
 pub use kernel::{Interest, Kernel, Readiness, Token, Wake};
