@@ -4,8 +4,10 @@
 mod epoll;
 mod eventfd;
 mod kernel;
+mod stream;
 mod syscall;
 
 pub use epoll::Epoll;
 pub use eventfd::EventFd;
 pub use kernel::{Interest, Kernel, Readiness, Token, Wake};
+pub use stream::Stream;

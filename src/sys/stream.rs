@@ -1,0 +1,223 @@
+//! A connected stream socket: accept, receive, send and the end of our side, one system call
+//! each. Knows nothing of readiness and keeps no bytes.
+
+#![allow(unsafe_code)] // accept4, recv, send, sendmsg and shutdown are foreign functions.
+
+use std::io::{self, IoSlice};
+use std::mem::offset_of;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use libc::{c_int, sockaddr_in, sockaddr_in6, socklen_t};
+
+use super::syscall::{check, check_descriptor, retry};
+use crate::limits::SEND_SEGMENTS_MAX;
+
+/// A connected, non-blocking stream socket. Dropping it closes it, which also takes it out of
+/// the epoll instance that watches it: the descriptor is never duplicated.
+#[derive(Debug)]
+pub struct Stream(OwnedFd);
+
+// Every connection holds one, mostly as an option.
+const _: () = assert!(size_of::<Stream>() == 4 && size_of::<Option<Stream>>() == 4);
+
+impl Stream {
+    /// Takes the next connection of the queue of `listener`, non-blocking and closed on exec,
+    /// with the address of the peer. What the listener has set on itself, such as
+    /// `TCP_NODELAY`, the connection has too (`tcp(7)`).
+    ///
+    /// # Errors
+    /// `WouldBlock` when the queue is empty, `InvalidData` if the peer is not an IP address,
+    /// else what `accept(2)` names.
+    #[inline]
+    pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(Stream, SocketAddr)> {
+        let mut address = NO_ADDRESS;
+        let fd = retry(|| {
+            let mut length = ADDRESS_BYTES;
+            // SAFETY: the kernel writes at most `length` bytes of `address`, and `length`
+            // itself; what it returns is a new descriptor.
+            unsafe {
+                check_descriptor(libc::accept4(
+                    listener.as_raw_fd(),
+                    (&raw mut address).cast(),
+                    &raw mut length,
+                    libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
+                ))
+            }
+        })?;
+        Ok((Stream(fd), decode(&address)?))
+    }
+
+    /// Takes over a connected stream socket that another part of the program, or another
+    /// process, made; makes it non-blocking.
+    ///
+    /// # Errors
+    /// What `ioctl(2)` names: the descriptor is then closed.
+    pub fn adopt(fd: OwnedFd) -> io::Result<Stream> {
+        let stream = TcpStream::from(fd);
+        stream.set_nonblocking(true)?;
+        Ok(Stream(stream.into()))
+    }
+
+    /// Receives into `space`; `Ok(0)` is the peer's end, or an empty `space`.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or what `recv(2)` names.
+    #[inline]
+    pub fn receive(&self, space: &mut [u8]) -> io::Result<usize> {
+        let fd = self.0.as_raw_fd();
+        retry(|| {
+            // SAFETY: the kernel writes at most `space.len()` bytes of `space`.
+            check(unsafe { libc::recv(fd, space.as_mut_ptr().cast(), space.len(), 0) })
+        })
+    }
+
+    /// Sends as much of `segments`, in order, as the kernel takes in one call, and of no more
+    /// than [`SEND_SEGMENTS_MAX`] of them.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or what `sendmsg(2)` names. `SIGPIPE` is never raised.
+    #[inline]
+    pub fn send(&self, segments: &[IoSlice<'_>]) -> io::Result<usize> {
+        match segments {
+            [segment] => self.send_one(segment),
+            segments => self.send_several(segments),
+        }
+    }
+
+    /// Ends our side (`SHUT_WR`). A failure means that the peer is gone already.
+    pub fn finish_sending(&self) {
+        // SAFETY: takes no pointer, and the descriptor is open.
+        let _gone = check(unsafe { libc::shutdown(self.0.as_raw_fd(), libc::SHUT_WR) });
+    }
+
+    /// `send` where one segment is all: the kernel has no vector to copy in and check.
+    #[inline]
+    fn send_one(&self, bytes: &[u8]) -> io::Result<usize> {
+        let fd = self.0.as_raw_fd();
+        retry(|| {
+            // SAFETY: the kernel reads at most `bytes.len()` bytes of `bytes`.
+            check(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
+        })
+    }
+
+    fn send_several(&self, segments: &[IoSlice<'_>]) -> io::Result<usize> {
+        let segments = &segments[..segments.len().min(SEND_SEGMENTS_MAX)];
+        // SAFETY: all zeros is a message without address, segments and control data. A literal
+        // is impossible, for the C libraries pad the structure in different ways.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        // `IoSlice` promises the layout of `iovec`; the kernel reads through this pointer only.
+        message.msg_iov = segments.as_ptr().cast_mut().cast();
+        message.msg_iovlen = segments.len() as _;
+        let fd = self.0.as_raw_fd();
+        retry(|| {
+            // SAFETY: `message` names `segments.len()` segments that are borrowed during the
+            // call, and the kernel only reads both.
+            check(unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_NOSIGNAL) })
+        })
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+const ADDRESS_BYTES: socklen_t = size_of::<sockaddr_in6>() as socklen_t;
+
+/// Room for either kind of address, of neither kind yet.
+const NO_ADDRESS: sockaddr_in6 = sockaddr_in6 {
+    sin6_family: 0,
+    sin6_port: 0,
+    sin6_flowinfo: 0,
+    sin6_addr: libc::in6_addr { s6_addr: [0; 16] },
+    sin6_scope_id: 0,
+};
+
+// An IPv4 address lies where the flow information of an IPv6 one does, so that the larger
+// structure can be read as either without a cast.
+const _: () = assert!(
+    offset_of!(sockaddr_in, sin_family) == offset_of!(sockaddr_in6, sin6_family)
+        && offset_of!(sockaddr_in, sin_port) == offset_of!(sockaddr_in6, sin6_port)
+        && offset_of!(sockaddr_in, sin_addr) == offset_of!(sockaddr_in6, sin6_flowinfo)
+        && size_of::<sockaddr_in>() <= size_of::<sockaddr_in6>()
+);
+
+/// The address as the kernel wrote it: port and IP in network order, the scope in ours.
+#[inline]
+fn decode(address: &sockaddr_in6) -> io::Result<SocketAddr> {
+    let port = u16::from_be(address.sin6_port);
+    match c_int::from(address.sin6_family) {
+        libc::AF_INET => {
+            let ip = Ipv4Addr::from(address.sin6_flowinfo.to_ne_bytes());
+            Ok(SocketAddrV4::new(ip, port).into())
+        }
+        libc::AF_INET6 => {
+            let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
+            let flow = address.sin6_flowinfo;
+            Ok(SocketAddrV6::new(ip, port, flow, address.sin6_scope_id).into())
+        }
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A stream and its peer, a plain socket of the standard library.
+    fn pair(address: &str) -> (Stream, SocketAddr, TcpStream) {
+        let listener = TcpListener::bind(address).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, from) = Stream::accept(listener.as_fd()).unwrap();
+        (stream, from, peer)
+    }
+
+    #[test]
+    fn the_peers_address_is_decoded_for_both_families() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let (_stream, from, peer) = pair(address);
+            assert_eq!(from, peer.local_addr().unwrap());
+        }
+    }
+
+    #[test]
+    fn scope_and_port_keep_their_byte_order() {
+        let mut address = NO_ADDRESS;
+        assert_eq!(decode(&address).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        address.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+        address.sin6_port = 0x1F90_u16.to_be();
+        address.sin6_addr.s6_addr = "fe80::2".parse::<Ipv6Addr>().unwrap().octets();
+        address.sin6_scope_id = 7;
+        assert_eq!(decode(&address).unwrap(), "[fe80::2%7]:8080".parse().unwrap());
+    }
+
+    #[test]
+    fn an_accepted_stream_is_non_blocking_and_closed_on_exec() {
+        let (stream, _, _peer) = pair("127.0.0.1:0");
+        assert!(socket2::SockRef::from(&stream).nonblocking().unwrap());
+        // SAFETY: takes no pointer, and the descriptor is open.
+        let flags = unsafe { libc::fcntl(stream.0.as_raw_fd(), libc::F_GETFD) };
+        assert_eq!(flags, libc::FD_CLOEXEC);
+        let error = stream.receive(&mut [0; 8]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn an_adopted_stream_is_made_non_blocking() {
+        let (_, _, peer) = pair("127.0.0.1:0");
+        let stream = Stream::adopt(peer.into()).unwrap();
+        assert!(socket2::SockRef::from(&stream).nonblocking().unwrap());
+    }
+
+    #[test]
+    fn segments_beyond_the_bound_are_left_for_the_next_call() {
+        let (stream, _, _peer) = pair("127.0.0.1:0");
+        let segments = [IoSlice::new(b"ab"); SEND_SEGMENTS_MAX + 2];
+        assert_eq!(stream.send(&segments).unwrap(), 2 * SEND_SEGMENTS_MAX);
+        assert_eq!(stream.send(&[]).unwrap(), 0);
+    }
+}
