@@ -3,11 +3,15 @@
 
 mod epoll;
 mod eventfd;
+mod holder;
 mod kernel;
+mod listener;
 mod stream;
 mod syscall;
 
 pub use epoll::Epoll;
 pub use eventfd::EventFd;
+pub use holder::{Holder, holder_of};
 pub use kernel::{Interest, Kernel, Readiness, Token, Wake};
+pub use listener::{BindError, Listener};
 pub use stream::Stream;
