@@ -73,19 +73,19 @@ pub trait Kernel {
 
     /// Waits until something is ready or `timeout` has passed (`None`: without end; rounded up
     /// to the kernel's resolution) and replaces `ready`'s content by at most
-    /// [`crate::limits::EVENTS_PER_TURN`] reports.
+    /// [`crate::limits::EVENTS_PER_TURN`] reports. An interrupted wait ends early, with none.
     ///
     /// # Errors
     /// What `epoll_wait(2)` names; none is expected in a running worker.
     fn wait(&mut self, ready: &mut Vec<Readiness>, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// How many listeners this worker has.
+    /// How many listeners this worker has. All are reported from the start.
     fn listeners(&self) -> usize;
 
     /// Starts or pauses reporting listener `index`.
     ///
     /// # Errors
-    /// What `epoll_ctl(2)` names.
+    /// `NotFound` if it is closed; what `epoll_ctl(2)` names.
     fn listen(&mut self, index: usize, on: bool) -> io::Result<()>;
 
     /// Closes every listener.
@@ -94,7 +94,7 @@ pub trait Kernel {
     /// Takes the next connection of listener `index`, non-blocking and without Nagle's delay.
     ///
     /// # Errors
-    /// `WouldBlock` when the queue is empty, else what `accept(2)` names.
+    /// `WouldBlock` when the queue is empty or the listener closed, else what `accept(2)` names.
     fn accept(&mut self, index: usize) -> io::Result<(Self::Stream, SocketAddr)>;
 
     /// Starts reporting `stream` under `token`, level-triggered.
