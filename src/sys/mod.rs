@@ -1,6 +1,8 @@
 //! The kernel: the only libc and, but for the byte scanner in `wire`, the only `unsafe`.
 //! Knows no HTTP and not what the bytes mean.
 
+mod cgroup;
+mod cpu;
 mod epoll;
 mod eventfd;
 mod holder;
@@ -10,6 +12,7 @@ mod listener;
 mod stream;
 mod syscall;
 
+pub use cpu::{CpuPlan, pin_current_thread, worker_cpus};
 pub use epoll::Epoll;
 pub use eventfd::EventFd;
 pub use holder::{Holder, holder_of};
