@@ -9,6 +9,7 @@ mod holder;
 mod kernel;
 mod linux;
 mod listener;
+mod signal;
 mod stream;
 mod syscall;
 
@@ -19,4 +20,5 @@ pub use holder::{Holder, holder_of};
 pub use kernel::{Interest, Kernel, Readiness, Token, Wake};
 pub use linux::Linux;
 pub use listener::{BindError, Listener};
+pub use signal::{Signal, Signals, Woken};
 pub use stream::Stream;
