@@ -7,5 +7,6 @@ pub mod limits;
 pub mod settings;
 
 // Floor 1.
+pub mod report;
 pub mod sys;
 pub mod wire;

@@ -1,0 +1,20 @@
+//! Histograms and counters to text, JSON and `.hgrm`, for the server and the load generator.
+//! Never knows where the numbers came from.
+//!
+//! Durations are nanoseconds everywhere in here. Percentiles are read from one histogram and
+//! never averaged: for several workers, merge their histograms first.
+
+pub mod hgrm;
+pub mod json;
+pub mod merge;
+pub mod server;
+pub mod summary;
+pub mod table;
+pub mod units;
+
+pub use hgrm::{TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
+pub use json::Json;
+pub use merge::merged;
+pub use server::{ServerReport, WorkerRow};
+pub use summary::Summary;
+pub use table::Table;

@@ -1,0 +1,203 @@
+//! What a server tells of itself when it stops: counters and service times, per worker and in
+//! total. Knows nothing of how they were counted.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use hdrhistogram::{Counter, Histogram};
+
+use super::json::Json;
+use super::summary::Summary;
+use super::table::Table;
+use super::units;
+
+/// Name and version of the JSON form. A key may be added under the same version; none changes
+/// its meaning or goes.
+pub const SCHEMA: &str = "corelane-report/1";
+
+/// What the latencies of a [`ServerReport`] measure.
+pub const SERVICE_TIME: &str = "Service time: from the moment the turn saw the bytes to the moment \
+    the kernel took the answer; time in the kernel's queues and on the network is not in it.";
+
+const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The figures of one worker, or of several together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerRow {
+    /// What the row is about, such as `worker 0`.
+    pub name: String,
+    /// The CPU it was pinned to.
+    pub cpu: Option<usize>,
+    /// Requests answered.
+    pub requests: u64,
+    /// Connections accepted.
+    pub connections: u64,
+    /// Answers by the first digit of their status, 1xx to 5xx.
+    pub statuses: [u64; 5],
+    /// Bytes received from sockets.
+    pub bytes_received: u64,
+    /// Bytes that the kernel took.
+    pub bytes_sent: u64,
+    /// Ended connections by reason.
+    pub closes: Vec<(&'static str, u64)>,
+    /// Refused requests by reason.
+    pub refusals: Vec<(&'static str, u64)>,
+    /// Requests by route template; never by path.
+    pub routes: Vec<(String, u64)>,
+    /// Service times; `None` if no request was timed.
+    pub service_time: Option<Summary>,
+}
+
+/// Everything a server counted from its start to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerReport {
+    uptime: Duration,
+    workers: Vec<WorkerRow>,
+    total: WorkerRow,
+}
+
+impl ServerReport {
+    /// A report on these workers. `merged` holds the service times of all of them in nanoseconds
+    /// (see [`merged`](super::merge::merged)): percentiles of the whole cannot be had from theirs.
+    pub fn new<C: Counter>(
+        uptime: Duration,
+        workers: Vec<WorkerRow>,
+        merged: &Histogram<C>,
+    ) -> ServerReport {
+        let mut total = WorkerRow {
+            name: "total".to_owned(),
+            service_time: Summary::of(merged),
+            ..WorkerRow::default()
+        };
+        for worker in &workers {
+            total.count_in(worker);
+        }
+        ServerReport { uptime, workers, total }
+    }
+
+    /// The sums over all workers.
+    pub fn total(&self) -> &WorkerRow {
+        &self.total
+    }
+
+    /// Plain text for a terminal, ending in a newline.
+    pub fn to_text(&self) -> String {
+        let total = &self.total;
+        let mut text = format!(
+            "corelane ran for {}: {} requests on {} connections, {} received, {} sent\n\n",
+            units::span(self.uptime),
+            units::count(total.requests),
+            units::count(total.connections),
+            units::bytes(total.bytes_received),
+            units::bytes(total.bytes_sent)
+        );
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}\n{SERVICE_TIME}", self.workers_table());
+        let statuses = STATUS_CLASSES.into_iter().zip(total.statuses);
+        write_counts(&mut text, "answers by status", statuses);
+        write_counts(&mut text, "closes by reason", total.closes.iter().copied());
+        write_counts(&mut text, "refusals by reason", total.refusals.iter().copied());
+        let routes = total.routes.iter().map(|(route, count)| (route.as_str(), *count));
+        write_counts(&mut text, "requests by route", routes);
+        text
+    }
+
+    /// One line of JSON without a newline. Its keys carry their units; an absent measurement is
+    /// `null`, never 0.
+    pub fn to_json(&self) -> Json {
+        Json::object([
+            ("schema", Json::text(SCHEMA)),
+            ("uptime_seconds", Json::Float(self.uptime.as_secs_f64())),
+            ("workers", Json::List(self.workers.iter().map(WorkerRow::to_json).collect())),
+            ("total", self.total.to_json()),
+        ])
+    }
+
+    fn workers_table(&self) -> Table {
+        let mut table =
+            Table::new(["", "requests", "connections"].into_iter().chain(Summary::FIGURES));
+        for row in self.workers.iter().chain([&self.total]) {
+            table.row(row.cells());
+        }
+        table
+    }
+}
+
+impl WorkerRow {
+    /// Adds the counters of `other`; its service times are not added, they have to be merged.
+    fn count_in(&mut self, other: &WorkerRow) {
+        self.requests += other.requests;
+        self.connections += other.connections;
+        self.bytes_received += other.bytes_received;
+        self.bytes_sent += other.bytes_sent;
+        for (sum, count) in self.statuses.iter_mut().zip(other.statuses) {
+            *sum += count;
+        }
+        add_counts(&mut self.closes, &other.closes);
+        add_counts(&mut self.refusals, &other.refusals);
+        add_counts(&mut self.routes, &other.routes);
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let label = match self.cpu {
+            Some(cpu) => format!("{}, cpu {cpu}", self.name),
+            None => self.name.clone(),
+        };
+        let mut cells = vec![label, units::count(self.requests), units::count(self.connections)];
+        match self.service_time {
+            Some(summary) => cells.extend(summary.figures().map(units::nanos)),
+            None => cells.extend(Summary::FIGURES.map(|_| "-".to_owned())),
+        }
+        cells
+    }
+
+    fn to_json(&self) -> Json {
+        let statuses = STATUS_CLASSES.into_iter().zip(self.statuses);
+        let service_time = self.service_time.as_ref().map_or(Json::Null, Summary::to_json);
+        Json::object([
+            ("name", Json::text(&self.name)),
+            ("cpu", self.cpu.map_or(Json::Null, |cpu| Json::Unsigned(cpu as u64))),
+            ("requests", Json::Unsigned(self.requests)),
+            ("connections", Json::Unsigned(self.connections)),
+            ("received_bytes", Json::Unsigned(self.bytes_received)),
+            ("sent_bytes", Json::Unsigned(self.bytes_sent)),
+            ("service_time", service_time),
+            ("statuses", counts_to_json(statuses)),
+            ("closes", counts_to_json(self.closes.iter().copied())),
+            ("refusals", counts_to_json(self.refusals.iter().copied())),
+            ("routes", counts_to_json(self.routes.iter().cloned())),
+        ])
+    }
+}
+
+/// Adds counts by name; a new name goes to the end.
+fn add_counts<N: Clone + PartialEq>(sums: &mut Vec<(N, u64)>, counts: &[(N, u64)]) {
+    for (name, count) in counts {
+        match sums.iter_mut().find(|(known, _)| known == name) {
+            Some((_, sum)) => *sum += count,
+            None => sums.push((name.clone(), *count)),
+        }
+    }
+}
+
+fn counts_to_json<N: Into<String>>(counts: impl Iterator<Item = (N, u64)>) -> Json {
+    Json::object(counts.map(|(name, count)| (name, Json::Unsigned(count))))
+}
+
+/// A heading and one line per count above zero, or the word that there was none.
+fn write_counts<'a>(
+    text: &mut String,
+    heading: &str,
+    counts: impl Iterator<Item = (&'a str, u64)>,
+) {
+    let mut table = Table::default();
+    for (name, count) in counts.filter(|(_, count)| *count > 0) {
+        table.row([format!("  {name}"), units::count(count)]);
+    }
+    // Writing to a string cannot fail.
+    let _ = if table.is_empty() {
+        writeln!(text, "\n{heading}: none")
+    } else {
+        write!(text, "\n{heading}:\n{table}")
+    };
+}
