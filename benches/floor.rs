@@ -2,7 +2,8 @@
 //! as many constant answers. What it costs is the kernel's share, which nobody can undercut.
 //! Knows no HTTP, no limits and no deadlines: never serve anybody with it.
 //!
-//! `cargo bench --bench floor -- --port 8081` runs it; `cpu_per_request.py` measures against it.
+//! `cargo bench --bench floor -- --port 8081` runs it, with `--close` it ends each connection
+//! after an answer; `cpu_per_request.py` measures against it.
 #![allow(unsafe_code)] // Epoll straight from libc: nothing of the crate may be measured with it.
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)] // The C calls take `int`s.
 
@@ -16,6 +17,11 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: corelane\r\n\
     Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 13\r\n\r\nHello, World!";
 
+/// The same with the announcement that makes a load generator open the next connection.
+const ANSWER_AND_CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: corelane\r\n\
+    Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 13\r\nConnection: close\r\n\r\nHello, World!";
+
 /// Bytes of one receive, as many as in corelane's block.
 const RECEIVE_BYTES: usize = 32 * 1024;
 
@@ -28,7 +34,8 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port()))?;
     listener.set_nonblocking(true)?;
     println!("listening on http://{}", listener.local_addr()?);
-    serve(listener.as_raw_fd())
+    let close = std::env::args().any(|argument| argument == "--close");
+    serve(listener.as_raw_fd(), close)
 }
 
 /// The number after `--port`; without it 0, any free one. Cargo adds arguments of its own.
@@ -37,11 +44,12 @@ fn port() -> u16 {
     arguments.next().map_or(0, |port| port.parse().expect("--port takes a number up to 65535"))
 }
 
-fn serve(listener: RawFd) -> io::Result<()> {
+fn serve(listener: RawFd, close: bool) -> io::Result<()> {
     // SAFETY: takes no pointer.
     let epoll = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
     watch(epoll, listener)?;
-    let answers = ANSWER.repeat(ANSWERS_MAX);
+    let answer = if close { ANSWER_AND_CLOSE } else { ANSWER };
+    let answers = answer.repeat(ANSWERS_MAX);
     let mut block = vec![0; RECEIVE_BYTES];
     let mut ready = [libc::epoll_event { events: 0, u64: 0 }; EVENTS_MAX];
     loop {
@@ -51,7 +59,7 @@ fn serve(listener: RawFd) -> io::Result<()> {
             let fd = event.u64 as RawFd;
             if fd == listener {
                 accept(epoll, listener)?;
-            } else if !answer(fd, &mut block, &answers) {
+            } else if !exchange(fd, &mut block, &answers, answer.len()) || close {
                 // SAFETY: `fd` came from `accept4`, is closed here only, and has no other event
                 // in this batch, because epoll reports each descriptor once.
                 unsafe { libc::close(fd) };
@@ -83,13 +91,13 @@ fn watch(epoll: RawFd, fd: RawFd) -> io::Result<()> {
 }
 
 /// One receive, one send. `false` when the connection is over, which a short send ends too.
-fn answer(fd: RawFd, block: &mut [u8], answers: &[u8]) -> bool {
+fn exchange(fd: RawFd, block: &mut [u8], answers: &[u8], length: usize) -> bool {
     // SAFETY: `block` is writable for its length.
     let received = unsafe { libc::recv(fd, block.as_mut_ptr().cast(), block.len(), 0) };
     let Some(received) = usize::try_from(received).ok().filter(|&received| received > 0) else {
         return false;
     };
-    let answers = &answers[..empty_lines(&block[..received]) * ANSWER.len()];
+    let answers = &answers[..empty_lines(&block[..received]) * length];
     // SAFETY: `answers` is readable for its length.
     let sent =
         unsafe { libc::send(fd, answers.as_ptr().cast(), answers.len(), libc::MSG_NOSIGNAL) };

@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""CPU time per request of a server, over that of the bare program in floor.rs.
+
+Requests a second on a machine that also runs the load say little. What the server's process
+costs per request is steadier, and its ratio to a program that does only what the kernel needs
+says how much of that is the server's own. One server at a time runs alone on one core with one
+worker; wrk runs on another core. The runs alternate, and so does who goes first in a pair.
+
+The CPU time is the process's own clock (clock_getcpuclockid(3)): nanoseconds on a core of all
+its threads, ended ones too, in user and kernel together. --perf adds the split of
+/proc/PID/stat, whose unit is a clock tick (10 ms).
+
+Needs: Linux, wrk, taskset, cargo (python3 standard library only).
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SERVE = "{corelane} serve --workers 1 --listen 127.0.0.1:0"
+URL = re.compile(r"https?://[\w.\[\]:-]+:\d+")
+# The head that the TechEmpower benchmark sends, so that figures compare with published ones.
+FIELDS = [
+    "Accept: text/plain,text/html;q=0.9,application/xhtml+xml;q=0.9,application/xml;q=0.8,*/*;q=0.7",
+]
+MODES = {
+    # name: (connections, fields, wrk script and its arguments, arguments of the bare program)
+    "keep-alive": (64, FIELDS + ["Connection: keep-alive"], [], []),
+    "pipelined": (64, FIELDS + ["Connection: keep-alive"], ["pipeline.lua", "16"], []),
+    "close": (64, FIELDS + ["Connection: close"], [], ["--close"]),
+}
+EXPECTED_BODY = b"Hello, World!"
+
+
+def main():
+    options = parse_options()
+    for tool in ("wrk", "taskset"):
+        if not shutil.which(tool):
+            sys.exit(f"error: {tool} is missing (Debian: apt install {tool_package(tool)})")
+    floor = build_floor()
+    server = shlex.split(options.server) if options.server else build_server()
+    print(f"A: {shlex.join(server)}")
+    print(f"B: {floor}, the bare program")
+    trouble = []
+    for mode in options.mode:
+        bare = [floor, "--port", "0", *MODES[mode][3]]
+        print(f"\n{mode}: {options.seconds} s a run, GET {options.path}")
+        noise = max(1, options.pairs // 3)
+        compare("B/B", bare, bare, noise, mode, options, trouble)
+        compare("A/B", server, bare, options.pairs, mode, options, trouble)
+    for problem in trouble:
+        print(f"warning: {problem}")
+    return 1 if trouble else 0
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", type=int, default=9, help="pairs of runs per mode (9)")
+    parser.add_argument("--seconds", type=int, default=4, help="seconds of each run (4)")
+    parser.add_argument("--mode", action="append", choices=MODES,
+                        help="repeatable; default: keep-alive and pipelined")
+    parser.add_argument("--server", metavar="CMD",
+                        help="another server, which prints the URL it listens on; "
+                             f"default: {SERVE}")
+    parser.add_argument("--path", default="/plaintext", help="what to GET (/plaintext)")
+    parser.add_argument("--cores", default="0,1", help="the server's and wrk's core (0,1)")
+    parser.add_argument("--perf", action="store_true", help="add user and system time")
+    options = parser.parse_args()
+    options.mode = options.mode or ["keep-alive", "pipelined"]
+    options.server_core, options.load_core = options.cores.split(",")
+    return options
+
+
+def tool_package(tool):
+    return {"taskset": "util-linux"}.get(tool, tool)
+
+
+def build(*arguments):
+    """Builds one program and returns the path that cargo names for it."""
+    command = ["cargo", "build", "--release", "--message-format=json", *arguments]
+    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if built.returncode != 0:
+        sys.exit(f"error: {shlex.join(command)} failed")
+    name = arguments[-1]
+    messages = (json.loads(line) for line in built.stdout.splitlines())
+    paths = [m["executable"] for m in messages
+             if m.get("executable") and m["target"]["name"] == name]
+    return paths[-1]
+
+
+def build_floor():
+    return build("--bench", "floor")
+
+
+def build_server():
+    # After the bare program: building a bench target leaves a program built with the tests'
+    # features at target/release/corelane, which this replaces.
+    return shlex.split(SERVE.format(corelane=build("--bin", "corelane")))
+
+
+def compare(label, first, second, pairs, mode, options, trouble):
+    ratios = []
+    for pair in range(pairs):
+        runs = [(0, first), (1, second)]
+        if pair % 2 == 1:
+            runs.reverse()
+        results = dict((which, run(command, mode, options, trouble)) for which, command in runs)
+        ratio = results[0]["ns"] / results[1]["ns"]
+        ratios.append(ratio)
+        left, right = label.split("/")
+        print(f"  {label} {pair + 1}: {left} {describe(results[0], options)}"
+              f"  {right} {describe(results[1], options)}  ratio {ratio:.3f}", flush=True)
+    print(f"  {label} median {statistics.median(ratios):.3f}"
+          f" (min {min(ratios):.3f}, max {max(ratios):.3f}, {pairs} pairs)", flush=True)
+
+
+def describe(result, options):
+    text = f"{result['ns'] / 1000:6.3f} us/request {result['rate'] / 1000:7.1f} k/s"
+    if options.perf:
+        text += f" (user {result['user_us']:.2f}, system {result['system_us']:.2f})"
+    return text
+
+
+def run(command, mode, options, trouble):
+    """One run of one server under load; its CPU time per request."""
+    with running(command, options.server_core) as (pid, base):
+        url = base + options.path
+        check_answer(url, trouble, command)
+        before, ticks_before = cpu_ns(pid), cpu_ticks(pid)
+        load = load_with_wrk(url, mode, options)
+        after, ticks_after = cpu_ns(pid), cpu_ticks(pid)
+        check_answer(url, trouble, command)
+    if load["errors"]:
+        trouble.append(f"{pathlib.Path(command[0]).name}, {mode}: wrk reports {load['errors']}")
+    requests = max(load["requests"], 1)
+    tick_us = 1e6 / os.sysconf("SC_CLK_TCK")
+    user, system = ((b - a) * tick_us / requests for a, b in zip(ticks_before, ticks_after))
+    return {"ns": (after - before) / requests, "rate": requests / load["seconds"],
+            "user_us": user, "system_us": system}
+
+
+@contextlib.contextmanager
+def running(command, core):
+    """The server pinned to `core`, as its process id and base URL; ended afterwards."""
+    server = subprocess.Popen(["taskset", "-c", core, *command], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+    try:
+        yield server.pid, announced_url(server)
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def announced_url(server):
+    """The first URL the server prints. What it prints later is read and dropped."""
+    # A server that says nothing must not hang the measurement.
+    alarm = threading.Timer(20, server.kill)
+    alarm.start()
+    said = ""
+    for line in server.stdout:
+        said += line
+        found = URL.search(line)
+        if found:
+            alarm.cancel()
+            threading.Thread(target=lambda: list(server.stdout), daemon=True).start()
+            return found.group().replace("0.0.0.0", "127.0.0.1")
+    alarm.cancel()
+    sys.exit(f"error: {shlex.join(server.args)} printed no URL within 20 s, only:\n{said}")
+
+
+def check_answer(url, trouble, command):
+    """Whether one ordinary request is answered as it should be."""
+    name = pathlib.Path(command[0]).name
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            body = answer.read()
+            if answer.status != 200 or body != EXPECTED_BODY:
+                trouble.append(f"{name}: {url} answers {answer.status} {body[:60]!r}")
+    except OSError as error:
+        trouble.append(f"{name}: {url}: {error}")
+
+
+def cpu_ns(pid):
+    # What clock_getcpuclockid(3) computes: Linux encodes the process in the clock's number.
+    return time.clock_gettime_ns((~pid << 3) | 2)
+
+
+def cpu_ticks(pid):
+    # The name in parentheses may hold spaces; utime and stime are fields 14 and 15 (proc(5)).
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]), int(fields[12])
+
+
+def load_with_wrk(url, mode, options):
+    connections, fields, script, _ = MODES[mode]
+    command = ["taskset", "-c", options.load_core, "wrk", "-t1", f"-c{connections}",
+               f"-d{options.seconds}s"]
+    for field in fields:
+        command += ["-H", field]
+    if script:
+        command += ["-s", str(ROOT / "benches" / script[0])]
+    command += [url]
+    if script:
+        command += ["--", *script[1:]]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    # Runs of a minute and more are reported in minutes.
+    requests, time_taken, unit = re.search(r"(\d+) requests in ([\d.]+)(s|m)", output).groups()
+    errors = [line.strip() for line in output.splitlines()
+              if "Socket errors" in line or "Non-2xx" in line]
+    seconds = float(time_taken) * {"s": 1, "m": 60}[unit]
+    return {"requests": int(requests), "seconds": seconds, "errors": "; ".join(errors)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
