@@ -2,9 +2,11 @@
 //! Knows no sockets, no clocks, no buffers, and no setting that changes a meaning.
 
 pub mod chunked;
+pub mod date;
 pub mod framing;
 pub mod head;
 pub mod parse;
 pub mod refusal;
 pub mod scan;
 pub mod status;
+pub mod target;
