@@ -1,0 +1,89 @@
+//! The text of the Date field (RFC 9110 section 6.6.1), made at most once a second.
+//! Knows no clock: the time is passed in.
+
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+use httpdate::HttpDate;
+
+/// Bytes of an IMF-fixdate, as in `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub const DATE_BYTES: usize = 29;
+
+/// The last second that an IMF-fixdate can tell: the end of the year 9999.
+const SECOND_MAX: u64 = 253_402_300_799;
+
+/// The date of one second as text, kept until the second changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DateText {
+    second: u64,
+    text: [u8; DATE_BYTES],
+}
+
+impl DateText {
+    /// The text of this many seconds after 1970-01-01 00:00:00 UTC. Years after 9999, which the
+    /// format has no room for, stay at its last second.
+    pub fn new(unix_seconds: u64) -> DateText {
+        let since_epoch = Duration::from_secs(unix_seconds.min(SECOND_MAX));
+        let date = HttpDate::from(SystemTime::UNIX_EPOCH + since_epoch);
+        let mut text = [0; DATE_BYTES];
+        write!(&mut text[..], "{date}").expect("up to the year 9999 a date has 29 bytes");
+        DateText { second: unix_seconds, text }
+    }
+
+    /// Makes the text anew if `unix_seconds` is another second than before, later or earlier:
+    /// a wall clock may be set back.
+    #[inline]
+    pub fn refresh(&mut self, unix_seconds: u64) {
+        if self.second != unix_seconds {
+            *self = DateText::new(unix_seconds);
+        }
+    }
+
+    /// The text.
+    #[inline]
+    pub const fn bytes(&self) -> &[u8; DATE_BYTES] {
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    #[test]
+    fn a_second_is_written_as_an_imf_fixdate() {
+        for (second, text) in [
+            (0, b"Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, b"Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_399, b"Mon, 28 Feb 2000 23:59:59 GMT"),
+            (951_782_400, b"Tue, 29 Feb 2000 00:00:00 GMT"),
+            (4_107_542_400, b"Mon, 01 Mar 2100 00:00:00 GMT"),
+            (SECOND_MAX, b"Fri, 31 Dec 9999 23:59:59 GMT"),
+            (SECOND_MAX + 1, b"Fri, 31 Dec 9999 23:59:59 GMT"),
+            (u64::MAX, b"Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            assert_eq!(DateText::new(second).bytes(), text);
+        }
+    }
+
+    #[test]
+    fn a_refreshed_text_follows_the_clock_in_both_directions() {
+        let mut date = DateText::new(100);
+        for second in [100, 101, 99, 99, SECOND_MAX + 2, 0] {
+            date.refresh(second);
+            assert_eq!(date, DateText::new(second));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_read_back_as_its_second(second in 0..=SECOND_MAX) {
+            let date = DateText::new(second);
+            let text = std::str::from_utf8(date.bytes()).unwrap();
+            let read = httpdate::parse_http_date(text).unwrap();
+            prop_assert_eq!(read, SystemTime::UNIX_EPOCH + Duration::from_secs(second));
+        }
+    }
+}
