@@ -166,7 +166,6 @@ fn the_peers_end_is_reported_received_as_nothing_and_leaves_our_side_open() {
     let mut rest = Vec::new();
     peer.read_to_end(&mut rest).unwrap();
     assert_eq!(rest, b"bye");
-    // An error, and no SIGPIPE that would end the tests.
     let error = kernel.send(&stream, &[IoSlice::new(b"more")]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     let error = kernel.send(&stream, &[IoSlice::new(b"mo"), IoSlice::new(b"re")]).unwrap_err();

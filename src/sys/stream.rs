@@ -220,4 +220,34 @@ mod tests {
         assert_eq!(stream.send(&segments).unwrap(), 2 * SEND_SEGMENTS_MAX);
         assert_eq!(stream.send(&[]).unwrap(), 0);
     }
+
+    /// Whether a `SIGPIPE` waits for this thread, which has it blocked.
+    fn is_sigpipe_pending() -> bool {
+        let mut pending = std::mem::MaybeUninit::uninit();
+        // SAFETY: `sigpending` initialises the set that `sigismember` then reads.
+        unsafe {
+            assert_eq!(libc::sigpending(pending.as_mut_ptr()), 0);
+            libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1
+        }
+    }
+
+    #[test]
+    fn sending_after_the_end_is_an_error_and_no_signal() {
+        // The standard library ignores SIGPIPE, but what is blocked is kept all the same.
+        let mut set = std::mem::MaybeUninit::uninit();
+        // SAFETY: `sigemptyset` initialises the set, the others change and read it.
+        unsafe {
+            assert_eq!(libc::sigemptyset(set.as_mut_ptr()), 0);
+            assert_eq!(libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE), 0);
+            let block = libc::SIG_BLOCK;
+            assert_eq!(libc::pthread_sigmask(block, set.as_ptr(), std::ptr::null_mut()), 0);
+        }
+        let (stream, _, _peer) = pair("127.0.0.1:0");
+        stream.finish_sending();
+        for segments in [&[IoSlice::new(b"one")][..], &[IoSlice::new(b"two"); 2]] {
+            let error = stream.send(segments).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        }
+        assert!(!is_sigpipe_pending());
+    }
 }
