@@ -1,9 +1,9 @@
 //! Who listens on an address, found in `/proc` for the sake of a better error message. Best
 //! effort: what may not be read is as good as not there, and nobody depends on the answer.
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
@@ -31,24 +31,19 @@ pub fn holder_of(address: SocketAddr) -> Option<Holder> {
 fn holder_in(proc: &Path, address: SocketAddr) -> Option<Holder> {
     let sockets: Vec<String> = ["net/tcp", "net/tcp6"]
         .iter()
-        .filter_map(|table| fs::read_to_string(proc.join(table)).ok())
-        .map(|table| listening_inodes(&table, address))
+        .filter_map(|table| File::open(proc.join(table)).ok())
+        .map(|table| inodes_in_the_way(BufReader::new(table), address))
         // A listener of both families stands in the second table and matters if there is none
         // in the first.
         .find(|inodes| !inodes.is_empty())?
         .iter()
         .map(|inode| format!("socket:[{inode}]"))
         .collect();
-    let holds = |process: &Path| {
-        fs::read_dir(process.join("fd")).into_iter().flatten().flatten().any(|entry| {
-            fs::read_link(entry.path())
-                .is_ok_and(|link| sockets.iter().any(|name| link.as_os_str() == OsStr::new(name)))
-        })
-    };
+    // In ascending order of ids: of a program's processes the oldest comes first, as a rule.
     fs::read_dir(proc).ok()?.flatten().find_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         let process = entry.path();
-        if !holds(&process) {
+        if !holds_any(&process, &sockets) {
             return None;
         }
         let name = fs::read_to_string(process.join("comm")).ok()?;
@@ -56,25 +51,38 @@ fn holder_in(proc: &Path, address: SocketAddr) -> Option<Holder> {
     })
 }
 
-/// The inodes of the listeners in a `/proc/net/tcp` or `tcp6` table that keep `address` from
-/// being bound (`proc_pid_net(5)`).
-fn listening_inodes(table: &str, address: SocketAddr) -> Vec<u64> {
-    table.lines().filter_map(|line| listening_inode(line, address)).collect()
+/// Whether one of the descriptors of `process` is one of `sockets`.
+fn holds_any(process: &Path, sockets: &[String]) -> bool {
+    let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+    descriptors.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|target| {
+        target.to_str().is_some_and(|target| sockets.iter().any(|socket| socket == target))
+    })
 }
 
-fn listening_inode(line: &str, wanted: SocketAddr) -> Option<u64> {
+/// The inodes of the listeners in a `/proc/net/tcp` or `tcp6` table that keep `address` from
+/// being bound.
+fn inodes_in_the_way(table: impl BufRead, address: SocketAddr) -> Vec<u64> {
+    table
+        .lines()
+        .skip(1)
+        // The listeners come first; of the other sockets there may be a million.
+        .map_while(|line| listener(&line.ok()?))
+        .filter(|(held, _)| held.port() == address.port() && ips_conflict(held.ip(), address.ip()))
+        .map(|(_, inode)| inode)
+        .collect()
+}
+
+/// Where the socket of a line listens, and its inode, if it does (`proc_pid_net(5)`).
+fn listener(line: &str) -> Option<(SocketAddr, u64)> {
     /// `TCP_LISTEN` of the kernel.
     const LISTENING: &str = "0A";
     let mut columns = line.split_ascii_whitespace().skip(1);
     let (ip, port) = columns.next()?.split_once(':')?;
-    let (ip, port) = (ip_address(ip)?, u16::from_str_radix(port, 16).ok()?);
-    let conflicts = port == wanted.port() && ips_conflict(ip, wanted.ip());
-    // Between the local address and the inode: the peer, the state and five more columns.
-    let state = columns.nth(1)?;
-    if !conflicts || state != LISTENING {
-        return None;
-    }
-    columns.nth(5)?.parse().ok()
+    let local = SocketAddr::new(ip_address(ip)?, u16::from_str_radix(port, 16).ok()?);
+    // The peer stands before the state, and five more columns before the inode.
+    let is_listening = columns.nth(1)? == LISTENING;
+    let inode = columns.nth(5)?.parse().ok()?;
+    is_listening.then_some((local, inode))
 }
 
 /// Whether a listener on `held` keeps `wanted` from being bound. `[::]` may stand for both
@@ -122,7 +130,7 @@ mod tests {
    broken";
 
     fn inodes(address: &str) -> Vec<u64> {
-        listening_inodes(TCP, address.parse().unwrap())
+        inodes_in_the_way(TCP.as_bytes(), address.parse().unwrap())
     }
 
     #[test]
@@ -135,9 +143,9 @@ mod tests {
 
     #[test]
     fn another_port_address_or_state_is_not_found() {
-        assert_eq!(inodes("127.0.0.1:8082"), []);
-        assert_eq!(inodes("10.0.0.1:8080"), []);
-        assert_eq!(inodes("127.0.0.1:8081"), []);
+        assert!(inodes("127.0.0.1:8082").is_empty());
+        assert!(inodes("10.0.0.1:8080").is_empty());
+        assert!(inodes("127.0.0.1:8081").is_empty());
     }
 
     #[test]
