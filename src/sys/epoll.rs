@@ -125,8 +125,8 @@ const fn readiness(event: &epoll_event) -> Readiness {
     }
 }
 
-/// Milliseconds as `epoll_wait(2)` and `poll(2)` take them, rounded up: a wait that ended too early would
-/// find its deadline not yet reached and spin through the rest of the millisecond.
+/// Milliseconds as `epoll_wait(2)` and `poll(2)` take them, rounded up: a wait that ended too
+/// early would find its deadline not yet reached and spin through the rest of the millisecond.
 #[inline]
 pub(super) fn timeout_ms(timeout: Option<Duration>) -> c_int {
     const NANOS_PER_MS: u32 = 1_000_000;
