@@ -10,3 +10,7 @@ pub mod settings;
 pub mod report;
 pub mod sys;
 pub mod wire;
+
+// Floor 5.
+#[cfg(feature = "cli")]
+pub mod config;

@@ -1,0 +1,240 @@
+//! The command line as it is written: flags, variables, defaults and their help.
+//! Checks each value alone; what values mean together is not known here.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use super::ReportFormat;
+use super::values::{Size, Time, listen_address, number, workers};
+use super::version;
+use crate::settings::Settings;
+
+/// Serves HTTP/1.1, one pinned worker per CPU, nothing shared between them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "corelane",
+    bin_name = "corelane",
+    version = version::SHORT,
+    long_version = LONG_VERSION.as_str(),
+    after_help = AFTER_HELP,
+    after_long_help = AFTER_LONG_HELP,
+    args_conflicts_with_subcommands = true,
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) serve: ServeArgs,
+    #[command(subcommand)]
+    pub(super) command: Option<SubcommandArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SubcommandArgs {
+    /// Serve until told to stop (what `corelane` alone does too)
+    #[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
+    Serve(ServeArgs),
+}
+
+static LONG_VERSION: LazyLock<String> = LazyLock::new(version::long);
+
+const AFTER_HELP: &str = "\
+Sizes: 16k, 1m or bytes. Times: 500ms, 10s, 2m.
+Each flag has a variable, such as CORELANE_IDLE_TIME for --idle-time; the flag wins.";
+
+const AFTER_LONG_HELP: &str = "\
+Sizes: 16k, 1m or bytes. Times: 500ms, 10s, 2m.
+A flag wins over its variable, its variable over the default.
+
+Examples:
+  corelane
+      Serve on http://127.0.0.1:8080/ with one worker per CPU.
+  corelane --listen 127.0.0.1:9000 --listen [::1]:9000 --workers 2
+      Two addresses, two workers.
+  corelane --listen :8080 --body-bytes-max 16m --idle-time 30s
+      Every IPv4 address; larger bodies, shorter patience.
+  corelane --report json --hgrm latency.hgrm > report.json
+      Keep the figures: the report of the whole run and its latency distribution.
+  CORELANE_LISTEN=127.0.0.1:8080,[::1]:8080 corelane
+      The same by variables, several addresses with commas.
+
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Pin {
+    On,
+    Off,
+}
+
+/// One flag for each field of [`Settings`], and what concerns the program alone.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    /// Listen here; may be repeated
+    ///
+    /// 127.0.0.1:8080, [::1]:8080 or localhost:8080 (a name's first IPv4 address or else its
+    /// first). :8080 or 8080 alone is every IPv4 address, [::]:8080 every IPv6 address. Port 0
+    /// lets the kernel choose.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_LISTEN", value_name = "ADDR", value_parser = listen_address)]
+    #[arg(value_delimiter = ',', default_value = "127.0.0.1:8080")]
+    pub(super) listen: Vec<SocketAddr>,
+
+    /// Worker threads [default: one for each CPU that may be used]
+    #[arg(long, env = "CORELANE_WORKERS", value_name = "N", value_parser = workers)]
+    pub(super) workers: Option<NonZeroUsize>,
+
+    /// Whether each worker stays on its own CPU
+    #[arg(long, env = "CORELANE_PIN", value_name = "on|off", default_value = "on")]
+    pub(super) pin: Pin,
+
+    /// What to print at the end, on standard output
+    #[arg(long, env = "CORELANE_REPORT", value_name = "text|json|none", default_value = "text")]
+    pub(super) report: ReportFormat,
+
+    /// Where to write the distribution of service times at the end
+    ///
+    /// HdrHistogram's percentile format, in milliseconds, of all workers together.
+    #[arg(long, env = "CORELANE_HGRM", value_name = "FILE")]
+    pub(super) hgrm: Option<PathBuf>,
+
+    /// Bytes of a request's head; beyond: 431
+    #[arg(long, env = "CORELANE_HEAD_BYTES_MAX", value_name = "SIZE", help_heading = LIMITS)]
+    #[arg(default_value_t = size(DEFAULTS.head_bytes_max))]
+    pub(super) head_bytes_max: Size,
+
+    /// Fields of a request's head; beyond: 431
+    #[arg(long, env = "CORELANE_FIELDS_MAX", value_name = "N", help_heading = LIMITS)]
+    #[arg(value_parser = number::<usize>, default_value_t = DEFAULTS.fields_max)]
+    pub(super) fields_max: usize,
+
+    /// Bytes of a request's target; beyond: 414
+    ///
+    /// Where a smaller --head-bytes-max is given and this is not, this is as small.
+    #[arg(long, env = "CORELANE_TARGET_BYTES_MAX", value_name = "SIZE", help_heading = LIMITS)]
+    #[arg(default_value_t = size(DEFAULTS.target_bytes_max))]
+    pub(super) target_bytes_max: Size,
+
+    /// Bytes of a request's body; beyond: 413
+    #[arg(long, env = "CORELANE_BODY_BYTES_MAX", value_name = "SIZE", help_heading = LIMITS)]
+    #[arg(default_value_t = Size(DEFAULTS.body_bytes_max))]
+    pub(super) body_bytes_max: Size,
+
+    /// Open connections per worker [default: from the descriptor limit]
+    ///
+    /// Beyond, newcomers wait in the kernel's queue until one ends.
+    #[arg(long, env = "CORELANE_CONNECTIONS_MAX", value_name = "N", help_heading = LIMITS)]
+    #[arg(value_parser = number::<usize>)]
+    pub(super) connections_max: Option<usize>,
+
+    /// Pipelined requests of one connection in a row
+    ///
+    /// Then the others have their turn.
+    #[arg(long, env = "CORELANE_PIPELINED_MAX", value_name = "N", help_heading = LIMITS)]
+    #[arg(value_parser = number::<usize>, default_value_t = DEFAULTS.pipelined_max)]
+    pub(super) pipelined_max: usize,
+
+    /// Connections the kernel queues for each listener
+    ///
+    /// The kernel caps it at net.core.somaxconn.
+    #[arg(long, env = "CORELANE_BACKLOG", value_name = "N", help_heading = LIMITS)]
+    #[arg(value_parser = number::<u32>, default_value_t = DEFAULTS.backlog)]
+    pub(super) backlog: u32,
+
+    /// Longest wait for a whole head; beyond: 408
+    #[arg(long, env = "CORELANE_HEAD_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.head_time))]
+    pub(super) head_time: Time,
+
+    /// Longest wait for a whole body; beyond: 408
+    #[arg(long, env = "CORELANE_BODY_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.body_time))]
+    pub(super) body_time: Time,
+
+    /// Longest wait for the next request of a connection
+    ///
+    /// Keep it above the idle time of a load balancer in front, so that the balancer is the one
+    /// that ends an idle connection.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_IDLE_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.idle_time))]
+    pub(super) idle_time: Time,
+
+    /// Longest wait for a client to take a byte
+    #[arg(long, env = "CORELANE_SEND_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.send_time))]
+    pub(super) send_time: Time,
+
+    /// How long to drop late bytes after a closing answer
+    ///
+    /// Without this a reset could overtake the answer (RFC 9112 section 9.6).
+    #[arg(long, env = "CORELANE_LINGER_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.linger_time))]
+    pub(super) linger_time: Time,
+
+    /// Longest time from the wish to stop to the end
+    ///
+    /// What still runs then is cut.
+    #[arg(long, env = "CORELANE_DRAIN_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.drain_time))]
+    pub(super) drain_time: Time,
+
+    /// How long a drain still waits on idle connections
+    ///
+    /// So that a request already under way is answered and not reset.
+    #[arg(long, env = "CORELANE_DRAIN_IDLE_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.drain_idle_time))]
+    pub(super) drain_idle_time: Time,
+
+    /// Value of the Server field; empty leaves it out
+    #[arg(long, env = "CORELANE_SERVER_NAME", value_name = "NAME", help_heading = "Answers")]
+    #[arg(default_value_t = DEFAULTS.server_name.clone().unwrap_or_default())]
+    pub(super) server_name: String,
+}
+
+const LIMITS: &str = "Limits";
+const TIMES: &str = "Times";
+
+static DEFAULTS: LazyLock<Settings> = LazyLock::new(Settings::default);
+
+fn size(bytes: usize) -> Size {
+    Size(bytes as u64)
+}
+
+/// The parser of the whole command line; `brief` keeps each flag's help to a line.
+pub(super) fn command(brief: bool) -> clap::Command {
+    let set = |command: clap::Command| {
+        command.mut_args(|arg| {
+            // Help shows the names of variables but not the user's values, and a negative number
+            // is a wrong value rather than an unknown flag.
+            arg.hide_env(brief)
+                .hide_possible_values(brief)
+                .hide_env_values(true)
+                .allow_negative_numbers(true)
+        })
+    };
+    set(Args::command()).mut_subcommands(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command(false).debug_assert();
+        command(true).debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_the_variable_of_its_name() {
+        let command = command(false);
+        let serve = command.find_subcommand("serve").unwrap();
+        for arg in command.get_arguments().chain(serve.get_arguments()) {
+            let long = arg.get_long().expect("no positional arguments");
+            let variable = format!("CORELANE_{}", long.replace('-', "_").to_uppercase());
+            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(variable.as_str()));
+        }
+    }
+}

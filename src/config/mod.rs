@@ -1,0 +1,161 @@
+//! Raw arguments in, a validated command out. Knows nothing of workers and of what runs the
+//! command, prints nothing and ends no process.
+
+mod args;
+mod usage;
+mod values;
+mod version;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, FromArgMatches, ValueEnum};
+
+use self::args::{Args, Pin, ServeArgs, SubcommandArgs};
+use crate::limits;
+use crate::settings::Settings;
+
+/// What the program is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve until told to stop.
+    Serve(ServePlan),
+}
+
+/// Everything `corelane serve` was told, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServePlan {
+    /// Where to listen: 1 to [`limits::LISTENERS_MAX`] addresses, none twice except with port 0.
+    pub listen: Vec<SocketAddr>,
+    /// Worker threads; `None`: one for each CPU that may be used.
+    pub workers: Option<NonZeroUsize>,
+    /// Whether each worker stays on its own CPU.
+    pub pin: bool,
+    /// What to print at the end.
+    pub report: ReportFormat,
+    /// Where to write the distribution of service times at the end.
+    pub hgrm: Option<PathBuf>,
+    /// Limits and deadlines; valid.
+    pub settings: Settings,
+}
+
+/// The form of the report that is printed at the end.
+// In the order in which help should offer them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Tables for people
+    Text,
+    /// One line of JSON for programs
+    Json,
+    /// Nothing
+    None,
+}
+
+/// Where a text belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard error: something is wrong.
+    Stderr,
+    /// Standard output: it was asked for.
+    Stdout,
+}
+
+/// The end of the program before it began: help, version or wrong usage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// What to print as it is; ends in a newline.
+    pub text: String,
+    /// Where to print it.
+    pub stream: Stream,
+    /// Exit code: 0 for help and version, 2 for wrong usage.
+    pub code: u8,
+}
+
+/// Reads a command line, program name first as [`std::env::args_os`] gives it, and the
+/// `CORELANE_` variables of the environment. Names given to `--listen` are looked up.
+///
+/// # Errors
+/// [`Exit`] where there is nothing to run: help or version were asked for, or the usage is wrong.
+pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
+    let words: Vec<OsString> = args.collect();
+    let brief = words.iter().any(|word| word == "-h");
+    let parsed = args::command(brief).try_get_matches_from(&words);
+    let (args, matches) = parsed
+        .and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)))
+        .map_err(|error| usage::exit_for(&error, &words))?;
+    let plan = match args.command {
+        Some(SubcommandArgs::Serve(serve)) => {
+            let given = matches.subcommand_matches("serve").unwrap_or(&matches);
+            serve_plan(serve, given, &words)
+        }
+        None => serve_plan(args.serve, &matches, &words),
+    };
+    plan.map(Command::Serve)
+}
+
+fn serve_plan(
+    mut args: ServeArgs,
+    given: &ArgMatches,
+    words: &[OsString],
+) -> Result<ServePlan, Exit> {
+    check_listen(&args.listen)?;
+    if given.value_source("target_bytes_max") == Some(ValueSource::DefaultValue) {
+        // A smaller head alone is a whole wish: nobody should have to name the target too.
+        args.target_bytes_max.0 = args.target_bytes_max.0.min(args.head_bytes_max.0);
+    }
+    let settings = settings(&args);
+    settings.validate().map_err(|error| usage::exit_for_setting(&error, words))?;
+    Ok(ServePlan {
+        listen: args.listen,
+        workers: args.workers,
+        pin: args.pin == Pin::On,
+        report: args.report,
+        hgrm: args.hgrm,
+        settings,
+    })
+}
+
+fn check_listen(addresses: &[SocketAddr]) -> Result<(), Exit> {
+    if addresses.len() > limits::LISTENERS_MAX {
+        let most = limits::LISTENERS_MAX;
+        let reason = format!("`--listen`: {} addresses are more than {most}", addresses.len());
+        return Err(usage::wrong(&reason, "`:8080` is every IPv4 address at once"));
+    }
+    // Listeners share their port by SO_REUSEPORT, so the kernel would not refuse the second.
+    for (index, address) in addresses.iter().enumerate() {
+        if address.port() != 0 && addresses[..index].contains(address) {
+            let reason = format!("`--listen {address}` stands more than once");
+            return Err(usage::wrong(&reason, "leave one of them out"));
+        }
+    }
+    Ok(())
+}
+
+/// Every field by name, so that a new setting does not compile before it has its flag.
+fn settings(args: &ServeArgs) -> Settings {
+    Settings {
+        head_bytes_max: saturated(args.head_bytes_max.0),
+        fields_max: args.fields_max,
+        target_bytes_max: saturated(args.target_bytes_max.0),
+        body_bytes_max: args.body_bytes_max.0,
+        connections_max: args.connections_max,
+        pipelined_max: args.pipelined_max,
+        head_time: args.head_time.0,
+        body_time: args.body_time.0,
+        idle_time: args.idle_time.0,
+        send_time: args.send_time.0,
+        linger_time: args.linger_time.0,
+        drain_time: args.drain_time.0,
+        drain_idle_time: args.drain_idle_time.0,
+        backlog: args.backlog,
+        server_name: Some(args.server_name.clone()).filter(|name| !name.is_empty()),
+    }
+}
+
+/// A size in memory; what does not fit is far beyond every bound that is checked next.
+fn saturated(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,147 @@
+//! Wrong usage in one shape: `error: ...`, then `hint: ...`.
+//! Knows the parser's errors; what a right command line does is not known here.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::args;
+use super::values::ValueError;
+use super::{Exit, Stream};
+use crate::settings::SettingsError;
+
+/// Exit code of a wrong command line.
+const CODE: u8 = 2;
+
+/// What to print and how to exit where the parser made no arguments of `words`: help and version
+/// with code 0, everything else is wrong usage.
+pub(super) fn exit_for(error: &clap::Error, words: &[OsString]) -> Exit {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return Exit { text: error.render().to_string(), stream: Stream::Stdout, code: 0 };
+    }
+    let (reason, hint) = match error.kind() {
+        ErrorKind::UnknownArgument => unknown_argument(error),
+        ErrorKind::InvalidSubcommand => unknown_command(error),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => wrong_value(error, words),
+        ErrorKind::ArgumentConflict => conflict(error),
+        _ => (first_line(error), HELP_HINT.to_owned()),
+    };
+    wrong(&reason, &hint)
+}
+
+/// A setting that its flag set to a value that cannot be used.
+pub(super) fn exit_for_setting(error: &SettingsError, words: &[OsString]) -> Exit {
+    let flag = format!("--{}", error.name.replace('_', "-"));
+    let hint = match default_of(&flag) {
+        _ if error.name == "target_bytes_max" => {
+            "left out, it is never above `--head-bytes-max`".to_owned()
+        }
+        Some(default) => format!("left out, it is {default}"),
+        None => "left out, it is chosen at start".to_owned(),
+    };
+    wrong(&format!("`{flag}`{}: {}", origin(&flag, words), error.reason), &hint)
+}
+
+/// Wrong usage.
+pub(super) fn wrong(reason: &str, hint: &str) -> Exit {
+    Exit { text: format!("error: {reason}\nhint: {hint}\n"), stream: Stream::Stderr, code: CODE }
+}
+
+const HELP_HINT: &str = "`corelane --help` lists every flag";
+
+fn unknown_argument(error: &clap::Error) -> (String, String) {
+    let word = context(error, ContextKind::InvalidArg);
+    let kind = if word.starts_with('-') { "flag" } else { "argument" };
+    let hint = match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(close)) => did_you_mean(close),
+        _ => HELP_HINT.to_owned(),
+    };
+    (format!("unknown {kind} `{word}`"), hint)
+}
+
+fn unknown_command(error: &clap::Error) -> (String, String) {
+    let word = context(error, ContextKind::InvalidSubcommand);
+    let hint = match error.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(close)) if !close.is_empty() => did_you_mean(&close[0]),
+        _ => "`corelane --help` lists every command".to_owned(),
+    };
+    (format!("unknown command `{word}`"), hint)
+}
+
+fn wrong_value(error: &clap::Error, words: &[OsString]) -> (String, String) {
+    let shown = context(error, ContextKind::InvalidArg);
+    let flag = shown.split(' ').next().unwrap_or_default();
+    let value = context(error, ContextKind::InvalidValue);
+    let why = std::error::Error::source(error).and_then(|why| why.downcast_ref::<ValueError>());
+    let origin = origin(flag, words);
+    if value.is_empty() && why.is_none() && origin.is_empty() {
+        return (format!("`{flag}` needs a value"), format!("write `{shown}`"));
+    }
+    let value = if value.is_empty() { "\"\"" } else { &value };
+    if let Some(ValueError { reason, hint }) = why {
+        return (format!("`{flag} {value}`{origin}: {reason}"), hint.clone());
+    }
+    let hint = match error.get(ContextKind::SuggestedValue) {
+        Some(ContextValue::String(close)) => did_you_mean(&format!("{flag} {close}")),
+        _ => format!("one of: {}", context(error, ContextKind::ValidValue)),
+    };
+    (format!("`{flag} {value}`{origin}: no such value"), hint)
+}
+
+/// A flag that stands twice, or a word behind flags where the parser looks for no command.
+fn conflict(error: &clap::Error) -> (String, String) {
+    let word = context(error, ContextKind::InvalidSubcommand);
+    if args::command(false).find_subcommand(&word).is_some() {
+        let hint = format!("write `corelane {word}` first and the flags behind it");
+        return (format!("`{word}` stands behind flags"), hint);
+    }
+    if !word.is_empty() {
+        return (format!("unknown argument `{word}`"), HELP_HINT.to_owned());
+    }
+    let shown = context(error, ContextKind::InvalidArg);
+    let flag = shown.split(' ').next().unwrap_or_default();
+    (format!("`{flag}` stands more than once"), "leave one of them out".to_owned())
+}
+
+fn did_you_mean(word: &str) -> String {
+    format!("did you mean `{word}`?")
+}
+
+/// What the parser knows of its error, as text; empty if nothing.
+fn context(error: &clap::Error, kind: ContextKind) -> String {
+    match error.get(kind) {
+        Some(ContextValue::String(word)) => word.clone(),
+        Some(ContextValue::Strings(words)) => words.join(", "),
+        _ => String::new(),
+    }
+}
+
+/// The parser's own message, for errors that have no better one here.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// ` (from CORELANE_X)` if the flag stands nowhere among the words and its variable is set.
+fn origin(flag: &str, words: &[OsString]) -> String {
+    let stands = |word: &OsString| {
+        let rest = word.as_encoded_bytes().strip_prefix(flag.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'=')
+    };
+    let command = args::command(false);
+    let variable = command
+        .get_arguments()
+        .find(|arg| arg.get_long() == flag.strip_prefix("--"))
+        .and_then(clap::Arg::get_env)
+        .filter(|variable| std::env::var_os(variable).is_some() && !words.iter().any(stands))
+        .and_then(OsStr::to_str);
+    variable.map_or(String::new(), |variable| format!(" (from {variable})"))
+}
+
+/// The default of a flag as help shows it.
+fn default_of(flag: &str) -> Option<String> {
+    let command = args::command(false);
+    let arg = command.get_arguments().find(|arg| arg.get_long() == flag.strip_prefix("--"))?;
+    arg.get_default_values().first()?.to_str().map(str::to_owned)
+}

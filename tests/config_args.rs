@@ -1,0 +1,385 @@
+//! The command line: what it accepts, what it refuses and in which words, and its help.
+#![cfg(feature = "cli")]
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::process;
+use std::time::Duration;
+
+use corelane::config::{Command, Exit, ReportFormat, ServePlan, Stream, parse};
+use corelane::limits;
+use corelane::settings::Settings;
+
+fn try_parse(line: &str) -> Result<ServePlan, Exit> {
+    let words = std::iter::once("corelane").chain(line.split_whitespace());
+    parse(words.map(OsString::from)).map(|Command::Serve(plan)| plan)
+}
+
+fn plan(line: &str) -> ServePlan {
+    try_parse(line).unwrap_or_else(|exit| panic!("{line}: {}", exit.text))
+}
+
+/// The text of a refusal, which is always two lines on standard error with exit code 2.
+fn refused(line: &str) -> String {
+    let exit = try_parse(line).expect_err(line);
+    assert_eq!((exit.stream, exit.code), (Stream::Stderr, 2), "{line}");
+    let lines: Vec<&str> = exit.text.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", exit.text);
+    assert!(lines[0].starts_with("error: ") && lines[1].starts_with("hint: "), "{}", exit.text);
+    exit.text
+}
+
+/// A text that was asked for: standard output and exit code 0.
+fn shown(line: &str) -> String {
+    let exit = try_parse(line).expect_err(line);
+    assert_eq!((exit.stream, exit.code), (Stream::Stdout, 0), "{line}");
+    assert!(exit.text.ends_with('\n'));
+    exit.text
+}
+
+#[test]
+fn nothing_said_is_serve_with_every_default() {
+    let expected = ServePlan {
+        listen: vec!["127.0.0.1:8080".parse().unwrap()],
+        workers: None,
+        pin: true,
+        report: ReportFormat::Text,
+        hgrm: None,
+        settings: Settings::default(),
+    };
+    assert_eq!(plan(""), expected);
+    assert_eq!(plan("serve"), expected);
+}
+
+#[test]
+fn flags_mean_the_same_with_and_without_the_command() {
+    let flags = "--listen 127.0.0.1:9000 --listen [::1]:9000 --workers 3 --pin off --report json \
+                 --hgrm /tmp/a.hgrm --idle-time 30s";
+    let plan = plan(flags);
+    assert_eq!(plan.listen, ["127.0.0.1:9000".parse().unwrap(), "[::1]:9000".parse().unwrap()]);
+    assert_eq!(plan.workers, NonZeroUsize::new(3));
+    assert!(!plan.pin);
+    assert_eq!(plan.report, ReportFormat::Json);
+    assert_eq!(plan.hgrm, Some(PathBuf::from("/tmp/a.hgrm")));
+    assert_eq!(plan.settings.idle_time, Duration::from_secs(30));
+    assert_eq!(self::plan(&format!("serve {flags}")), plan);
+}
+
+#[test]
+fn every_setting_has_its_flag() {
+    let settings = plan(
+        "--head-bytes-max 8k --fields-max 50 --target-bytes-max 2000 --body-bytes-max 16m \
+         --connections-max 1000 --pipelined-max 8 --head-time 1s --body-time 2m --idle-time 1h \
+         --send-time 500ms --linger-time 1500ms --drain-time 10s --drain-idle-time 1ms \
+         --backlog 128 --server-name origin-7",
+    )
+    .settings;
+    let mut expected = Settings::default();
+    expected.head_bytes_max = 8 * 1024;
+    expected.fields_max = 50;
+    expected.target_bytes_max = 2_000;
+    expected.body_bytes_max = 16 * 1024 * 1024;
+    expected.connections_max = Some(1_000);
+    expected.pipelined_max = 8;
+    expected.head_time = Duration::from_secs(1);
+    expected.body_time = Duration::from_secs(120);
+    expected.idle_time = Duration::from_secs(3_600);
+    expected.send_time = Duration::from_millis(500);
+    expected.linger_time = Duration::from_millis(1_500);
+    expected.drain_time = Duration::from_secs(10);
+    expected.drain_idle_time = Duration::from_millis(1);
+    expected.backlog = 128;
+    expected.server_name = Some("origin-7".to_owned());
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn an_empty_server_name_leaves_the_field_out() {
+    assert_eq!(plan("--server-name=").settings.server_name, None);
+}
+
+#[test]
+fn a_smaller_head_alone_brings_its_target_along() {
+    let settings = plan("--head-bytes-max 4k").settings;
+    assert_eq!((settings.head_bytes_max, settings.target_bytes_max), (4_096, 4_096));
+    assert_eq!(
+        refused("--head-bytes-max 4k --target-bytes-max 8k"),
+        "error: `--target-bytes-max`: 8192 is not between 1 and 4096\n\
+         hint: left out, it is never above `--head-bytes-max`\n"
+    );
+}
+
+#[test]
+fn wrong_words_are_answered_with_the_right_ones() {
+    for (line, text) in [
+        ("--lisen :80", "error: unknown flag `--lisen`\nhint: did you mean `--listen`?\n"),
+        ("serve --worker 3", "error: unknown flag `--worker`\nhint: did you mean `--workers`?\n"),
+        ("-x", "error: unknown flag `-x`\nhint: `corelane --help` lists every flag\n"),
+        ("srve", "error: unknown command `srve`\nhint: did you mean `serve`?\n"),
+        ("fly", "error: unknown command `fly`\nhint: `corelane --help` lists every command\n"),
+        ("serve a", "error: unknown argument `a`\nhint: `corelane --help` lists every flag\n"),
+        ("--pin on a", "error: unknown argument `a`\nhint: `corelane --help` lists every flag\n"),
+        (
+            "--workers 2 serve",
+            "error: `serve` stands behind flags\n\
+             hint: write `corelane serve` first and the flags behind it\n",
+        ),
+        (
+            "--workers 1 --workers 2",
+            "error: `--workers` stands more than once\nhint: leave one of them out\n",
+        ),
+    ] {
+        assert_eq!(refused(line), text, "{line}");
+    }
+}
+
+#[test]
+fn wrong_values_are_answered_with_right_ones() {
+    for (line, text) in [
+        (
+            "--idle-time 10",
+            "error: `--idle-time 10`: a time needs its unit\n\
+             hint: `10s` for seconds, `10ms` for milliseconds\n",
+        ),
+        (
+            "--body-bytes-max lots",
+            "error: `--body-bytes-max lots`: not a size\n\
+             hint: bytes as a whole number, or `16k`, `1m`, `2g`\n",
+        ),
+        (
+            "--workers 0",
+            "error: `--workers 0`: not a number of workers\n\
+             hint: 1 or more; left out: one for each CPU\n",
+        ),
+        (
+            "--backlog -1",
+            "error: `--backlog -1`: not a whole number\nhint: digits only, such as `64`\n",
+        ),
+        ("--workers", "error: `--workers` needs a value\nhint: write `--workers <N>`\n"),
+        ("--pin maybe", "error: `--pin maybe`: no such value\nhint: one of: on, off\n"),
+        (
+            "--report jsn",
+            "error: `--report jsn`: no such value\nhint: did you mean `--report json`?\n",
+        ),
+        (
+            "--listen ::1:80",
+            "error: `--listen ::1:80`: no telling the port from the address\n\
+             hint: brackets around an IPv6 address, such as `[::1]:8080`\n",
+        ),
+        (
+            "--listen :80 --listen 80",
+            "error: `--listen 0.0.0.0:80` stands more than once\nhint: leave one of them out\n",
+        ),
+    ] {
+        assert_eq!(refused(line), text, "{line}");
+    }
+}
+
+#[test]
+fn a_setting_out_of_bounds_names_its_flag_and_its_default() {
+    for (line, flag, hint) in [
+        ("--idle-time 0s", "--idle-time", "hint: left out, it is 75s\n"),
+        ("--head-bytes-max 1m", "--head-bytes-max", "hint: left out, it is 16k\n"),
+        ("--drain-time 25h", "--drain-time", "hint: left out, it is 30s\n"),
+        ("--connections-max 0", "--connections-max", "hint: left out, it is chosen at start\n"),
+    ] {
+        let text = refused(line);
+        assert!(text.starts_with(&format!("error: `{flag}`: ")), "{text}");
+        assert!(text.ends_with(hint), "{text}");
+    }
+    let text = refused("--server-name caf\u{e9}");
+    assert!(text.starts_with("error: `--server-name`: "), "{text}");
+}
+
+#[test]
+fn more_addresses_than_listeners_are_refused() {
+    let flags = |count: usize| (0..count).fold(String::new(), |line, _| line + "--listen [::1]:0 ");
+    assert_eq!(plan(&flags(limits::LISTENERS_MAX)).listen.len(), limits::LISTENERS_MAX);
+    let text = refused(&flags(limits::LISTENERS_MAX + 1));
+    assert!(text.starts_with("error: `--listen`: 17 addresses are more than 16\n"), "{text}");
+}
+
+#[test]
+fn words_that_are_not_unicode_are_refused_and_file_names_may_be_so() {
+    let word = OsString::from_vec(b"a\xff".to_vec());
+    let line = ["corelane".into(), "--report".into(), word.clone()];
+    let exit = parse(line.into_iter()).unwrap_err();
+    assert!(exit.text.starts_with("error: ") && exit.text.contains("\nhint: "), "{}", exit.text);
+    assert_eq!(exit.code, 2);
+    let line = ["corelane".into(), "--hgrm".into(), word.clone()];
+    let Command::Serve(plan) = parse(line.into_iter()).unwrap();
+    assert_eq!(plan.hgrm, Some(PathBuf::from(word)));
+}
+
+/// Each flag with the default that help must show, from the settings themselves.
+fn defaults() -> Vec<(&'static str, String)> {
+    let settings = Settings::default();
+    let size = |bytes: u64| match bytes {
+        _ if bytes.is_multiple_of(1 << 20) => format!("{}m", bytes >> 20),
+        _ => format!("{}k", bytes >> 10),
+    };
+    let time = |time: Duration| match time.subsec_millis() {
+        0 => format!("{}s", time.as_secs()),
+        millis => format!("{millis}ms"),
+    };
+    vec![
+        ("listen", "127.0.0.1:8080".to_owned()),
+        ("workers", "one for each CPU that may be used".to_owned()),
+        ("pin", "on".to_owned()),
+        ("report", "text".to_owned()),
+        ("head-bytes-max", size(settings.head_bytes_max as u64)),
+        ("fields-max", settings.fields_max.to_string()),
+        ("target-bytes-max", size(settings.target_bytes_max as u64)),
+        ("body-bytes-max", size(settings.body_bytes_max)),
+        ("connections-max", "from the descriptor limit".to_owned()),
+        ("pipelined-max", settings.pipelined_max.to_string()),
+        ("backlog", settings.backlog.to_string()),
+        ("head-time", time(settings.head_time)),
+        ("body-time", time(settings.body_time)),
+        ("idle-time", time(settings.idle_time)),
+        ("send-time", time(settings.send_time)),
+        ("linger-time", time(settings.linger_time)),
+        ("drain-time", time(settings.drain_time)),
+        ("drain-idle-time", time(settings.drain_idle_time)),
+        ("server-name", settings.server_name.unwrap()),
+    ]
+}
+
+/// The part of a long help that describes one flag.
+fn described<'a>(help: &'a str, flag: &str) -> &'a str {
+    let start = help.find(&format!("\n      --{flag} <")).unwrap_or_else(|| panic!("no --{flag}"));
+    let part = &help[start + 1..];
+    part.find("\n      --").map_or(part, |end| &part[..end])
+}
+
+#[test]
+fn help_shows_the_default_and_the_variable_of_every_flag() {
+    for line in ["--help", "serve --help", "help serve"] {
+        let help = shown(line);
+        for (flag, default) in defaults() {
+            let part = described(&help, flag);
+            assert!(part.contains(&format!("[default: {default}]")), "{part}");
+            let variable = format!("CORELANE_{}", flag.replace('-', "_").to_uppercase());
+            assert!(part.contains(&format!("[env: {variable}]")), "{part}");
+        }
+        assert!(help.contains("\nExamples:\n"), "{help}");
+    }
+}
+
+#[test]
+fn short_help_has_a_line_for_every_flag() {
+    for line in ["-h", "serve -h"] {
+        let help = shown(line);
+        for (flag, default) in defaults() {
+            let flag = format!("--{flag} <");
+            let line = help.lines().find(|line| line.contains(&flag)).expect(&flag);
+            assert!(line.ends_with(&format!("[default: {default}]")), "{line}");
+        }
+    }
+}
+
+#[test]
+fn help_fits_a_hundred_columns() {
+    for line in ["-h", "--help", "serve -h", "serve --help"] {
+        for line in shown(line).lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_examples_of_help_are_right() {
+    let help = shown("--help");
+    let examples = help.split("\nExamples:\n").nth(1).unwrap();
+    let lines: Vec<&str> = examples
+        .lines()
+        .filter(|line| line.starts_with("  corelane"))
+        .map(|line| line.split(" > ").next().unwrap())
+        .collect();
+    assert!(lines.len() >= 3, "{examples}");
+    for line in lines {
+        plan(line.trim_start().strip_prefix("corelane").unwrap());
+    }
+}
+
+#[test]
+fn the_version_is_short_or_complete() {
+    assert_eq!(shown("-V"), format!("corelane {}\n", env!("CARGO_PKG_VERSION")));
+    let long = shown("--version");
+    let lines: Vec<&str> = long.lines().collect();
+    assert_eq!(lines[0], format!("corelane {}", env!("CARGO_PKG_VERSION")));
+    let heads: Vec<&str> = lines[1..].iter().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(heads, ["commit", "build", "features", "allocator"]);
+    assert!(lines[3].contains(" cli json"), "{long}");
+}
+
+/// Runs [`prints_its_plan`] in a process of its own with these variables, because those of this
+/// one belong to all its tests.
+fn parsed_with(variables: &[(&str, &str)], line: &str) -> String {
+    let output = process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "prints_its_plan", "--nocapture", "--test-threads=1"])
+        .env("TEST_LINE", line)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Not a test by itself: the other side of [`parsed_with`].
+#[test]
+fn prints_its_plan() {
+    if let Ok(line) = std::env::var("TEST_LINE") {
+        match try_parse(&line) {
+            Ok(plan) => println!("{plan:?}"),
+            Err(exit) => println!("{}", exit.text),
+        }
+    }
+}
+
+#[test]
+fn a_variable_stands_for_its_flag_and_the_flag_wins() {
+    let variables = [("CORELANE_WORKERS", "3"), ("CORELANE_LISTEN", "127.0.0.1:1,[::1]:2")];
+    for line in ["", "serve"] {
+        let text = parsed_with(&variables, line);
+        assert!(text.contains("listen: [127.0.0.1:1, [::1]:2], workers: Some(3)"), "{text}");
+    }
+    for line in ["--workers 4", "serve --workers=4"] {
+        let text = parsed_with(&variables, line);
+        assert!(text.contains("listen: [127.0.0.1:1, [::1]:2], workers: Some(4)"), "{text}");
+    }
+}
+
+#[test]
+fn an_empty_variable_is_a_value() {
+    let text = parsed_with(&[("CORELANE_SERVER_NAME", "")], "");
+    assert!(text.contains("server_name: None"), "{text}");
+}
+
+#[test]
+fn a_wrong_value_of_a_variable_names_the_variable() {
+    for (variable, value, text) in [
+        (
+            "CORELANE_WORKERS",
+            "many",
+            "error: `--workers many` (from CORELANE_WORKERS): not a number of workers\nhint: ",
+        ),
+        (
+            "CORELANE_PIN",
+            "",
+            "error: `--pin \"\"` (from CORELANE_PIN): no such value\nhint: one of: on, off\n",
+        ),
+        (
+            "CORELANE_IDLE_TIME",
+            "0s",
+            "error: `--idle-time` (from CORELANE_IDLE_TIME): 0ns is not between 1 ms and 24 h\n",
+        ),
+    ] {
+        let output = parsed_with(&[(variable, value)], "");
+        assert!(output.contains(text), "{output}");
+    }
+    let output = parsed_with(&[("CORELANE_WORKERS", "2")], "--workers x");
+    assert!(output.contains("error: `--workers x`: not a number"), "{output}");
+}
