@@ -14,8 +14,6 @@ Needs: Linux, wrk, taskset, cargo (python3 standard library only).
 """
 
 import argparse
-import contextlib
-import json
 import os
 import pathlib
 import re
@@ -24,13 +22,12 @@ import shutil
 import statistics
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from programs import ROOT, build, running
+
 SERVE = "{corelane} serve --workers 1 --listen 127.0.0.1:0"
-URL = re.compile(r"https?://[\w.\[\]:-]+:\d+")
 # The head that the TechEmpower benchmark sends, so that figures compare with published ones.
 FIELDS = [
     "Accept: text/plain,text/html;q=0.9,application/xhtml+xml;q=0.9,application/xml;q=0.8,*/*;q=0.7",
@@ -49,8 +46,9 @@ def main():
     for tool in ("wrk", "taskset"):
         if not shutil.which(tool):
             sys.exit(f"error: {tool} is missing (Debian: apt install {tool_package(tool)})")
-    floor = build_floor()
-    server = shlex.split(options.server) if options.server else build_server()
+    floor = build("--bench", "floor")
+    command = options.server or SERVE.format(corelane=build("--bin", "corelane"))
+    server = shlex.split(command)
     print(f"A: {shlex.join(server)}")
     print(f"B: {floor}, the bare program")
     trouble = []
@@ -89,29 +87,6 @@ def tool_package(tool):
     return {"taskset": "util-linux"}.get(tool, tool)
 
 
-def build(*arguments):
-    """Builds one program and returns the path that cargo names for it."""
-    command = ["cargo", "build", "--release", "--message-format=json", *arguments]
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    if built.returncode != 0:
-        sys.exit(f"error: {shlex.join(command)} failed")
-    name = arguments[-1]
-    messages = (json.loads(line) for line in built.stdout.splitlines())
-    paths = [m["executable"] for m in messages
-             if m.get("executable") and m["target"]["name"] == name]
-    return paths[-1]
-
-
-def build_floor():
-    return build("--bench", "floor")
-
-
-def build_server():
-    # After the bare program: building a bench target leaves a program built with the tests'
-    # features at target/release/corelane, which this replaces.
-    return shlex.split(SERVE.format(corelane=build("--bin", "corelane")))
-
-
 def compare(label, first, second, pairs, mode, options, trouble):
     ratios = []
     for pair in range(pairs):
@@ -137,8 +112,9 @@ def describe(result, options):
 
 def run(command, mode, options, trouble):
     """One run of one server under load; its CPU time per request."""
-    with running(command, options.server_core) as (pid, base):
-        url = base + options.path
+    with running(["taskset", "-c", options.server_core, *command]) as (process, base):
+        # taskset becomes the server and keeps its process id.
+        pid, url = process.pid, base + options.path
         check_answer(url, trouble, command)
         before, ticks_before = cpu_ns(pid), cpu_ticks(pid)
         load = load_with_wrk(url, mode, options)
@@ -151,39 +127,6 @@ def run(command, mode, options, trouble):
     user, system = ((b - a) * tick_us / requests for a, b in zip(ticks_before, ticks_after))
     return {"ns": (after - before) / requests, "rate": requests / load["seconds"],
             "user_us": user, "system_us": system}
-
-
-@contextlib.contextmanager
-def running(command, core):
-    """The server pinned to `core`, as its process id and base URL; ended afterwards."""
-    server = subprocess.Popen(["taskset", "-c", core, *command], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True)
-    try:
-        yield server.pid, announced_url(server)
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def announced_url(server):
-    """The first URL the server prints. What it prints later is read and dropped."""
-    # A server that says nothing must not hang the measurement.
-    alarm = threading.Timer(20, server.kill)
-    alarm.start()
-    said = ""
-    for line in server.stdout:
-        said += line
-        found = URL.search(line)
-        if found:
-            alarm.cancel()
-            threading.Thread(target=lambda: list(server.stdout), daemon=True).start()
-            return found.group().replace("0.0.0.0", "127.0.0.1")
-    alarm.cancel()
-    sys.exit(f"error: {shlex.join(server.args)} printed no URL within 20 s, only:\n{said}")
 
 
 def check_answer(url, trouble, command):
