@@ -49,6 +49,9 @@ pub const EVENTS_PER_TURN: usize = 256;
 /// Connections accepted in one turn and per listener, after the open ones were served.
 pub const ACCEPTS_PER_TURN: usize = 64;
 
+/// Deadlines looked at in one turn; the wheel remembers where it stopped.
+pub const EXPIRED_PER_TURN: usize = 1024;
+
 /// Mail read in one turn.
 pub const MAIL_PER_TURN: usize = 64;
 
