@@ -158,21 +158,33 @@ impl BindError {
     }
 }
 
+impl BindError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match (self.error.kind(), &self.holder) {
+            (io::ErrorKind::AddrInUse, Some(_)) => "stop it, or listen on another port",
+            (io::ErrorKind::AddrInUse, None) => {
+                "`ss -ltnp` as root names the program that listens there; stop it, or listen on \
+                 another port"
+            }
+            (io::ErrorKind::PermissionDenied, _) => {
+                "ports below net.ipv4.ip_unprivileged_port_start (1024 unless changed) need \
+                 CAP_NET_BIND_SERVICE; or listen on a higher port"
+            }
+            (io::ErrorKind::AddrNotAvailable, _) => "`ip address` lists what this machine has",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot listen on {}: ", self.address)?;
         match (self.error.kind(), &self.holder) {
-            (io::ErrorKind::AddrInUse, Some(holder)) => {
-                write!(f, "in use by {holder}; stop it or choose another port")
-            }
-            (io::ErrorKind::AddrInUse, None) => {
-                write!(f, "in use by another program; `ss -ltnp` as root names it")
-            }
-            (io::ErrorKind::PermissionDenied, _) => write!(
-                f,
-                "permission denied; ports below net.ipv4.ip_unprivileged_port_start (1024 unless \
-                 changed) need CAP_NET_BIND_SERVICE"
-            ),
+            (io::ErrorKind::AddrInUse, Some(holder)) => write!(f, "in use by {holder}"),
+            (io::ErrorKind::AddrInUse, None) => write!(f, "in use by another program"),
+            (io::ErrorKind::PermissionDenied, _) => write!(f, "permission denied"),
             (io::ErrorKind::AddrNotAvailable, _) => {
                 write!(f, "no network interface of this machine has the address")
             }
@@ -330,13 +342,11 @@ mod tests {
             "cannot listen on 192.0.2.1:80: no network interface of this machine has the address"
         );
         let denied = BindError::new(any_port(), io::ErrorKind::PermissionDenied.into());
-        assert!(denied.to_string().contains("CAP_NET_BIND_SERVICE"));
+        assert!(denied.hint().unwrap().contains("CAP_NET_BIND_SERVICE"));
         let holder = Some(Holder { pid: 7, name: "nginx".to_owned() });
         let error = io::ErrorKind::AddrInUse.into();
         let held = BindError { address: "127.0.0.1:80".parse().unwrap(), error, holder };
-        assert_eq!(
-            held.to_string(),
-            "cannot listen on 127.0.0.1:80: in use by nginx (pid 7); stop it or choose another port"
-        );
+        assert_eq!(held.to_string(), "cannot listen on 127.0.0.1:80: in use by nginx (pid 7)");
+        assert!(held.hint().unwrap().contains("another port"));
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod chunked;
 pub mod date;
+pub mod encode;
 pub mod framing;
 pub mod head;
 pub mod parse;

@@ -11,7 +11,7 @@ use super::head::{Method, Span};
 use super::refusal::Refusal;
 
 /// The form of a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// `http://host/path?query`, as sent to proxies; its host wins over the Host field.
     Absolute,
@@ -20,11 +20,12 @@ pub enum Form {
     /// `host:port`; only with CONNECT, and CONNECT has no other.
     Authority,
     /// `/path?query`
+    #[default]
     Origin,
 }
 
 /// A target's form and parts; the spans name bytes of the block of the head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// The form.
     pub form: Form,

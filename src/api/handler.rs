@@ -1,0 +1,44 @@
+//! The one thing an application is: something that answers requests.
+
+use super::{HandlerResult, Request, Response};
+
+/// Answers requests, one at a time, on the worker it was made on.
+///
+/// Closures `FnMut(&Request<'_>, Response<'_>) -> Result<Responded, Error>` are handlers, and so
+/// is a `Router`. A handler owns its state: it needs neither `Send` nor locks.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not answer requests",
+    label = "expected a `Router` or a closure `|req, res| res.text(\"…\")`",
+    note = "a handler is `FnMut(&Request<'_>, Response<'_>) -> Result<Responded, Error>`; \
+            a function that makes a `Response` but does not return what `res.text(…)` or another \
+            finishing method gave it is the usual cause"
+)]
+pub trait Handler {
+    /// Answers one request. A panic answers 500 and closes the connection; the worker lives.
+    ///
+    /// # Errors
+    /// Whatever the handler could not do; the error's status is the answer.
+    fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult;
+
+    /// Called once before the first request: the last chance to refuse to run.
+    ///
+    /// # Errors
+    /// What is wrong, for the operator.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The templates of its routes, in the order of the numbers it notes in [`Request::note_route`].
+    fn routes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl<F> Handler for F
+where
+    F: FnMut(&Request<'_>, Response<'_>) -> HandlerResult,
+{
+    fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
+        self(request, response)
+    }
+}

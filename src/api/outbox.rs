@@ -1,0 +1,393 @@
+//! Where answers are written: one a worker, lent to one request after the other.
+//! Knows nothing of the kernel; the worker sends what is queued here.
+
+use std::io;
+
+use super::Error;
+use crate::limits::{GATHER_BYTES, HEAD_BYTES_MAX, INLINE_BODY_BYTES_MAX, SPARE_BODY_BYTES_MAX};
+use crate::mem::{Bytes, SendQueue};
+use crate::wire::date::DateText;
+use crate::wire::encode;
+use crate::wire::refusal::Refusal;
+use crate::wire::status::Status;
+
+/// What an answer says about its connection (RFC 9112 section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persist {
+    /// Stays open, as HTTP/1.1 does unless told otherwise.
+    KeepAlive,
+    /// Stays open, which a client of HTTP/1.0 must be told.
+    KeepAlive10,
+    /// Closes after this answer.
+    Close,
+}
+
+/// What the answer in the making is like.
+#[derive(Debug)]
+struct Answer {
+    persist: Persist,
+    /// The request was HEAD: the body is left out, its length is not.
+    head_only: bool,
+    has_content_type: bool,
+    status: Status,
+    /// Whether the answer is in the queue.
+    done: bool,
+}
+
+/// Answers gathered for one connection, and what it takes to write them without allocating.
+#[derive(Debug)]
+pub struct Outbox {
+    /// What the worker sends.
+    pub queue: SendQueue,
+    /// Fields of the present answer, as lines.
+    fields: Vec<u8>,
+    /// A body whose length is known only when it is rendered.
+    rendered: Vec<u8>,
+    /// `HTTP/1.1 200 OK`, `Server` and `Date` as lines: how almost every answer begins.
+    opening: Vec<u8>,
+    date: DateText,
+    server_name: Option<String>,
+    answer: Answer,
+}
+
+impl Outbox {
+    /// An empty outbox whose answers carry `Server: server_name`, if given.
+    pub fn new(server_name: Option<&str>, unix_seconds: u64) -> Outbox {
+        let capacity = GATHER_BYTES + INLINE_BODY_BYTES_MAX + HEAD_BYTES_MAX;
+        let mut outbox = Outbox {
+            queue: SendQueue::with_capacity(capacity),
+            fields: Vec::new(),
+            rendered: Vec::new(),
+            opening: Vec::new(),
+            date: DateText::new(unix_seconds),
+            server_name: server_name.map(str::to_owned),
+            answer: Answer {
+                persist: Persist::KeepAlive,
+                head_only: false,
+                has_content_type: false,
+                status: Status::OK,
+                done: true,
+            },
+        };
+        outbox.make_opening();
+        outbox
+    }
+
+    /// Brings `Date` up to `unix_seconds`.
+    pub fn refresh_date(&mut self, unix_seconds: u64) {
+        self.date.refresh(unix_seconds);
+        self.make_opening();
+    }
+
+    fn make_opening(&mut self) {
+        self.opening.clear();
+        self.opening.extend_from_slice(encode::OK_LINE);
+        if let Some(name) = &self.server_name {
+            encode::field(&mut self.opening, b"Server", name.as_bytes());
+        }
+        encode::field(&mut self.opening, b"Date", self.date.bytes());
+    }
+
+    /// Begins an answer.
+    #[inline]
+    pub fn begin(&mut self, persist: Persist, head_only: bool) {
+        debug_assert!(self.answer.done, "one answer is finished before the next begins");
+        self.fields.clear();
+        self.answer =
+            Answer { persist, head_only, has_content_type: false, status: Status::OK, done: false };
+    }
+
+    /// The status answered, if the answer that was begun is finished.
+    #[inline]
+    pub fn answered(&self) -> Option<Status> {
+        self.answer.done.then_some(self.answer.status)
+    }
+
+    /// The status of the answer begun last.
+    #[inline]
+    pub fn status(&self) -> Status {
+        self.answer.status
+    }
+
+    /// What the answer says of the connection.
+    #[inline]
+    pub fn persist(&self) -> Persist {
+        self.answer.persist
+    }
+
+    /// Appends the interim answer that asks for the body.
+    pub fn push_continue(&mut self) {
+        self.queue.tail().extend_from_slice(encode::CONTINUE);
+    }
+
+    /// Answers the request begun with `error`, in place of anything prepared for it.
+    pub fn answer_error(&mut self, error: &Error, as_json: bool) {
+        self.discard_prepared();
+        if let Some((name, value)) = error.header()
+            && encode::is_token(name.as_bytes())
+            && encode::is_field_value(value.as_bytes())
+        {
+            self.add_field(name, value.as_bytes());
+        }
+        self.answer_message(error.status(), error.message(), as_json);
+    }
+
+    /// Answers a request that broke a rule; what is known of it is not believed. The connection
+    /// closes.
+    pub fn answer_refusal(&mut self, refusal: Refusal, head_only: bool, as_json: bool) {
+        self.answer.done = true;
+        self.begin(Persist::Close, head_only);
+        self.answer_message(refusal.status(), refusal.message(), as_json);
+    }
+
+    /// Answers 500 in place of a handler that panicked, unless it had answered before. The
+    /// connection closes.
+    pub fn answer_panic(&mut self, as_json: bool) {
+        self.answer.persist = Persist::Close;
+        if !self.answer.done {
+            self.discard_prepared();
+            self.answer_message(Status::INTERNAL_SERVER_ERROR, "internal server error", as_json);
+        }
+    }
+
+    fn answer_message(&mut self, status: Status, message: &str, as_json: bool) {
+        debug_assert!(!self.answer.done, "an error answers only what is not answered");
+        self.answer.status = status;
+        let mut body = std::mem::take(&mut self.rendered);
+        body.clear();
+        if as_json {
+            body.extend_from_slice(b"{\"error\":{\"status\":");
+            body.extend_from_slice(itoa::Buffer::new().format(status.code()).as_bytes());
+            body.extend_from_slice(b",\"message\":\"");
+            escape_json(&mut body, message);
+            body.extend_from_slice(b"\"}}");
+            self.answer(b"application/json", &body);
+        } else {
+            body.extend_from_slice(status.to_string().as_bytes());
+            body.extend_from_slice(b"\n");
+            body.extend_from_slice(message.as_bytes());
+            body.extend_from_slice(b"\n");
+            self.answer(b"text/plain; charset=utf-8", &body);
+        }
+        self.rendered = body;
+    }
+
+    /// Gives up the fields of an answer that will not be given.
+    fn discard_prepared(&mut self) {
+        self.fields.clear();
+        self.answer.has_content_type = false;
+    }
+
+    pub(super) fn add_field(&mut self, name: &str, value: &[u8]) {
+        self.answer.has_content_type |= name.eq_ignore_ascii_case("content-type");
+        encode::field(&mut self.fields, name.as_bytes(), value);
+    }
+
+    pub(super) fn close_after_answer(&mut self) {
+        self.answer.persist = Persist::Close;
+    }
+
+    pub(super) fn set_status(&mut self, status: Status) {
+        self.answer.status = status;
+    }
+
+    /// Renders a body into the scratch; [`Outbox::answer_rendered`] sends it.
+    pub(super) fn render<E>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), Error>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.rendered.clear();
+        write(&mut self.rendered).map_err(Error::internal)
+    }
+
+    pub(super) fn answer_rendered(&mut self, content_type: &[u8]) {
+        let body = std::mem::take(&mut self.rendered);
+        if body.len() > INLINE_BODY_BYTES_MAX && body.len() > SPARE_BODY_BYTES_MAX {
+            self.answer_large(content_type, Bytes::Owned(body));
+            return;
+        }
+        self.answer(content_type, &body);
+        self.rendered = body;
+    }
+
+    /// Answers with a body that is copied behind its head.
+    #[inline]
+    pub(super) fn answer(&mut self, content_type: &[u8], body: &[u8]) {
+        self.write_head(content_type, body.len());
+        if self.sends_body() {
+            if body.len() <= INLINE_BODY_BYTES_MAX {
+                self.queue.tail().extend_from_slice(body);
+            } else {
+                self.queue.push_large(Bytes::Owned(body.to_vec()));
+            }
+        }
+        self.answer.done = true;
+    }
+
+    /// Answers with a body that is sent from where it is, if it is not small.
+    pub(super) fn answer_large(&mut self, content_type: &[u8], body: Bytes) {
+        if body.len() <= INLINE_BODY_BYTES_MAX {
+            self.answer(content_type, body.as_slice());
+            return;
+        }
+        self.write_head(content_type, body.len());
+        if self.sends_body() {
+            self.queue.push_large(body);
+        }
+        self.answer.done = true;
+    }
+
+    fn sends_body(&self) -> bool {
+        !self.answer.head_only && !self.answer.status.is_bodiless()
+    }
+
+    #[inline]
+    fn write_head(&mut self, content_type: &[u8], length: usize) {
+        debug_assert!(!self.answer.done, "a request is answered once");
+        let status = self.answer.status;
+        let out = self.queue.tail();
+        if status == Status::OK {
+            out.extend_from_slice(&self.opening);
+        } else {
+            encode::status_line(out, status);
+            out.extend_from_slice(&self.opening[encode::OK_LINE.len()..]);
+        }
+        if !status.is_bodiless() {
+            if !content_type.is_empty() && !self.answer.has_content_type {
+                out.extend_from_slice(b"Content-Type: ");
+                out.extend_from_slice(content_type);
+                out.extend_from_slice(b"\r\n");
+            }
+            encode::content_length(out, length as u64);
+        }
+        match self.answer.persist {
+            Persist::KeepAlive => {}
+            Persist::KeepAlive10 => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+            Persist::Close => out.extend_from_slice(b"Connection: close\r\n"),
+        }
+        out.extend_from_slice(&self.fields);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Appends `text` as the inside of a JSON string (RFC 8259 section 7).
+fn escape_json(out: &mut Vec<u8>, text: &str) {
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
+            control if control < ' ' => {
+                // Writing to a vector cannot fail.
+                let _ = io::Write::write_fmt(out, format_args!("\\u{:04x}", control as u32));
+            }
+            _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Response;
+    use super::*;
+
+    fn outbox() -> Outbox {
+        Outbox::new(Some("test"), 784_111_777)
+    }
+
+    fn sent(outbox: &Outbox) -> String {
+        let segments = outbox.queue.segments();
+        let bytes: Vec<u8> = segments.iter().flat_map(|segment| segment.to_vec()).collect();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_a_head_and_its_body() {
+        let mut outbox = outbox();
+        outbox.begin(Persist::KeepAlive, false);
+        let _ = Response::new(&mut outbox).header("X-A", "b").text("hi").unwrap();
+        assert_eq!(
+            sent(&outbox),
+            "HTTP/1.1 200 OK\r\nServer: test\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\nX-A: b\r\n\r\nhi"
+        );
+        assert_eq!(outbox.answered(), Some(Status::OK));
+    }
+
+    #[test]
+    fn head_keeps_the_length_and_leaves_the_body_out() {
+        let mut outbox = outbox();
+        outbox.begin(Persist::KeepAlive10, true);
+        let _ = Response::new(&mut outbox).text("hello").unwrap();
+        let sent = sent(&outbox);
+        assert!(sent.contains("Content-Length: 5\r\nConnection: keep-alive\r\n"));
+        assert!(sent.ends_with("\r\n\r\n"));
+    }
+
+    #[test]
+    fn no_content_has_neither_body_nor_length() {
+        let mut outbox = outbox();
+        outbox.begin(Persist::Close, false);
+        let _ = Response::new(&mut outbox).status(Status::NOT_MODIFIED).text("ignored").unwrap();
+        let sent = sent(&outbox);
+        assert!(sent.starts_with("HTTP/1.1 304 Not Modified\r\n"));
+        assert!(!sent.contains("Content-Length") && sent.ends_with("Connection: close\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_field_that_could_split_the_answer_ends_in_an_error() {
+        for (name, value) in
+            [("X", "a\r\nB: c"), ("a b", "c"), ("Content-Length", "5"), ("X", "\0")]
+        {
+            let mut outbox = outbox();
+            outbox.begin(Persist::KeepAlive, false);
+            let error = Response::new(&mut outbox).header(name, value).text("x").unwrap_err();
+            assert_eq!(error.status(), Status::INTERNAL_SERVER_ERROR, "{name}: {value}");
+            assert!(outbox.queue.is_empty() && outbox.answered().is_none());
+        }
+        let mut outbox = outbox();
+        outbox.begin(Persist::KeepAlive, false);
+        assert!(Response::new(&mut outbox).redirect("/a\r\nSet-Cookie: b").is_err());
+    }
+
+    #[test]
+    fn an_error_replaces_what_was_prepared() {
+        let mut outbox = outbox();
+        outbox.begin(Persist::KeepAlive, false);
+        let _ = Response::new(&mut outbox).header("X-Prepared", "1");
+        outbox.answer_error(&Error::not_found("no \"such\"\nuser"), true);
+        let sent = sent(&outbox);
+        assert!(!sent.contains("X-Prepared") && sent.contains("Content-Type: application/json"));
+        let body = r#"{"error":{"status":404,"message":"no \"such\"\u000auser"}}"#;
+        assert!(sent.ends_with(body), "{sent}");
+    }
+
+    #[test]
+    fn a_large_body_is_queued_from_where_it_is_and_a_small_one_is_copied() {
+        for (len, is_copied) in [(INLINE_BODY_BYTES_MAX, true), (INLINE_BODY_BYTES_MAX + 1, false)]
+        {
+            let mut outbox = outbox();
+            outbox.begin(Persist::KeepAlive, false);
+            let _ = Response::new(&mut outbox).bytes(vec![b'x'; len]).unwrap();
+            assert_eq!(outbox.queue.as_single().is_some(), is_copied);
+            assert!(sent(&outbox).ends_with("xxx"));
+        }
+    }
+
+    #[test]
+    fn formatted_text_is_measured_before_it_is_sent() {
+        let mut outbox = outbox();
+        outbox.begin(Persist::KeepAlive, false);
+        let _ = Response::new(&mut outbox).text(format_args!("{}-{}", 1, 23)).unwrap();
+        assert!(sent(&outbox).contains("Content-Length: 4\r\n") && sent(&outbox).ends_with("1-23"));
+    }
+
+    #[test]
+    fn a_content_type_of_the_handlers_own_replaces_the_default() {
+        let mut outbox = outbox();
+        outbox.begin(Persist::KeepAlive, false);
+        let _ = Response::new(&mut outbox).content_type("image/png").bytes(b"x").unwrap();
+        assert_eq!(sent(&outbox).matches("Content-Type").count(), 1);
+    }
+}

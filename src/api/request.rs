@@ -1,0 +1,282 @@
+//! A request as a handler sees it: a view of the block it was received in.
+//! Knows nothing of connections; lives for one call.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use arrayvec::ArrayVec;
+use percent_encoding::percent_decode_str;
+
+use super::Error;
+use crate::limits::ROUTE_PARAMS_MAX;
+use crate::wire::head::{Head, Method, Version};
+use crate::wire::status::Status;
+use crate::wire::target::Target;
+
+/// The parameters a route matched, as sent: name and raw value.
+pub type Params<'a> = ArrayVec<(&'a str, &'a str), ROUTE_PARAMS_MAX>;
+
+/// Where the application notes which route matched, for statistics and logs.
+#[derive(Debug, Default)]
+pub struct RouteSlot(Cell<Option<u16>>);
+
+impl RouteSlot {
+    /// The number of the route, if one matched.
+    pub fn get(&self) -> Option<u16> {
+        self.0.get()
+    }
+}
+
+/// Where the parts of a request lie.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestParts<'a> {
+    /// The parsed head.
+    pub head: &'a Head,
+    /// The block the head's offsets refer to.
+    pub block: &'a [u8],
+    /// The target's form and parts.
+    pub target: Target,
+    /// The whole body.
+    pub body: &'a [u8],
+    /// The peer's address.
+    pub peer: SocketAddr,
+}
+
+/// One request. Everything it gives out borrows from the block it was received in.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    parts: RequestParts<'a>,
+    params: &'a [(&'a str, &'a str)],
+    route: &'a RouteSlot,
+}
+
+impl<'a> Request<'a> {
+    /// A request whose route will be noted in `route`.
+    pub fn new(parts: RequestParts<'a>, route: &'a RouteSlot) -> Request<'a> {
+        Request { parts, params: &[], route }
+    }
+
+    /// The same request with the parameters its route matched.
+    #[must_use]
+    pub fn with_params<'b>(&self, params: &'b [(&'b str, &'b str)]) -> Request<'b>
+    where
+        'a: 'b,
+    {
+        Request { parts: self.parts, params, route: self.route }
+    }
+
+    /// Notes that route number `route` of [`super::Handler::routes`] answers this request.
+    #[inline]
+    pub fn note_route(&self, route: u16) {
+        self.route.0.set(Some(route));
+    }
+
+    /// The method; [`Method::Unknown`] never reaches a handler.
+    #[inline]
+    pub fn method(&self) -> Method {
+        self.parts.head.method
+    }
+
+    /// The version the client speaks.
+    pub fn version(&self) -> Version {
+        self.parts.head.version
+    }
+
+    /// The target as sent.
+    pub fn target(&self) -> &'a str {
+        ascii(self.parts.head.target.of(self.parts.block))
+    }
+
+    /// The target's path as sent, percent escapes included; `*` for the asterisk form.
+    #[inline]
+    pub fn path(&self) -> &'a str {
+        ascii(self.parts.target.path_of(self.parts.block))
+    }
+
+    /// Whether the path contains percent escapes.
+    #[inline]
+    pub fn path_has_escapes(&self) -> bool {
+        self.parts.target.path_has_escapes
+    }
+
+    /// The target's query as sent, without its question mark; empty if there is none.
+    pub fn query_string(&self) -> &'a str {
+        ascii(self.parts.target.query.of(self.parts.block))
+    }
+
+    /// The host and port the request is for: the target's in its absolute form, else the value
+    /// of `Host` (RFC 9112 section 3.2.2).
+    pub fn host(&self) -> Option<&'a str> {
+        match self.parts.target.authority {
+            authority if authority.is_empty() => self.header("host"),
+            authority => Some(ascii(authority.of(self.parts.block))),
+        }
+    }
+
+    /// The address of the peer, which may be a proxy.
+    pub fn peer(&self) -> SocketAddr {
+        self.parts.peer
+    }
+
+    /// The value of the first field of this name, if it is UTF-8; names have no case.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.header_bytes(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The value of the first field of this name as sent.
+    pub fn header_bytes(&self, name: &str) -> Option<&'a [u8]> {
+        self.parts.head.field(self.parts.block, name)
+    }
+
+    /// Every field in the order sent: name and value.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        let block = self.parts.block;
+        let fields = &self.parts.head.fields;
+        fields.iter().map(move |field| (ascii(field.name.of(block)), field.value.of(block)))
+    }
+
+    /// The whole body.
+    #[inline]
+    pub fn body(&self) -> &'a [u8] {
+        self.parts.body
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    /// 400 if it is not UTF-8.
+    pub fn body_text(&self) -> Result<&'a str, Error> {
+        std::str::from_utf8(self.parts.body)
+            .map_err(|_| Error::bad_request("the body is not UTF-8"))
+    }
+
+    /// The route's parameter `name`, percent-decoded and parsed.
+    ///
+    /// # Errors
+    /// 400 if its value cannot be parsed, 500 if the route has no such parameter.
+    pub fn param<T: FromStr>(&self, name: &str) -> Result<T, Error> {
+        self.param_text(name)?
+            .parse()
+            .map_err(|_| Error::bad_request(format!("the path's `{name}` is not valid")))
+    }
+
+    /// The route's parameter `name`, percent-decoded.
+    ///
+    /// # Errors
+    /// 400 if it is not UTF-8, 500 if the route has no such parameter.
+    pub fn param_text(&self, name: &str) -> Result<Cow<'a, str>, Error> {
+        let (_, raw) = self
+            .params
+            .iter()
+            .find(|(candidate, _)| *candidate == name)
+            .ok_or_else(|| Error::internal(format!("the route has no parameter `{name}`")))?;
+        percent_decode_str(raw)
+            .decode_utf8()
+            .map_err(|_| Error::bad_request(format!("the path's `{name}` is not UTF-8")))
+    }
+
+    /// The first query parameter `name`, decoded; `+` is a blank.
+    pub fn query(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// Every query parameter in order, decoded.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
+        form_urlencoded::parse(self.query_string().as_bytes())
+    }
+
+    /// Every field of a form sent as `application/x-www-form-urlencoded`, decoded.
+    ///
+    /// # Errors
+    /// 415 if the body is declared to be something else.
+    pub fn form_pairs(
+        &self,
+    ) -> Result<impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a>, Error> {
+        self.expect_content_type("application/x-www-form-urlencoded")?;
+        Ok(form_urlencoded::parse(self.parts.body))
+    }
+
+    /// The first field `name` of a form, decoded.
+    ///
+    /// # Errors
+    /// As [`Request::form_pairs`].
+    pub fn form(&self, name: &str) -> Result<Option<Cow<'a, str>>, Error> {
+        Ok(self.form_pairs()?.find(|(key, _)| key == name).map(|(_, value)| value))
+    }
+
+    /// Whether the client's `Accept` names JSON: then errors are answered so.
+    pub fn accepts_json(&self) -> bool {
+        accepts_json(self.parts.head, self.parts.block)
+    }
+
+    /// Refuses a body that is declared to be something other than `wanted`.
+    fn expect_content_type(&self, wanted: &str) -> Result<(), Error> {
+        let declared = self.header("content-type").unwrap_or_default();
+        let essence = declared.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case(wanted) {
+            return Ok(());
+        }
+        let message = format!("the body must be {wanted}");
+        Err(Error::new(Status::UNSUPPORTED_MEDIA_TYPE, message))
+    }
+}
+
+#[cfg(feature = "json")]
+impl Request<'_> {
+    /// The body parsed as JSON.
+    ///
+    /// # Errors
+    /// 415 if `Content-Type` is not JSON, 400 if the body is not valid JSON, 422 if it is not
+    /// what `T` asks for.
+    pub fn json<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, Error> {
+        let declared = self.header("content-type").unwrap_or_default();
+        let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if essence != "application/json" && !essence.ends_with("+json") {
+            let message = "the body must be application/json";
+            return Err(Error::new(Status::UNSUPPORTED_MEDIA_TYPE, message));
+        }
+        serde_json::from_slice(self.parts.body).map_err(|error| {
+            let status =
+                if error.is_data() { Status::UNPROCESSABLE_CONTENT } else { Status::BAD_REQUEST };
+            Error::new(status, format!("the body is not the JSON expected: {error}"))
+        })
+    }
+
+    /// The query's parameters as a `T`.
+    ///
+    /// # Errors
+    /// 400 if they are not what `T` asks for.
+    pub fn query_as<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_urlencoded::from_str(self.query_string())
+            .map_err(|error| Error::bad_request(format!("the query is not valid: {error}")))
+    }
+
+    /// A form's fields as a `T`.
+    ///
+    /// # Errors
+    /// 415 if the body is declared to be something else, 422 if the fields are not what `T` asks
+    /// for.
+    pub fn form_as<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        self.expect_content_type("application/x-www-form-urlencoded")?;
+        serde_urlencoded::from_bytes(self.parts.body).map_err(|error| {
+            let message = format!("the form is not valid: {error}");
+            Error::new(Status::UNPROCESSABLE_CONTENT, message)
+        })
+    }
+}
+
+/// Whether the `Accept` of `head` names JSON; a wildcard does not.
+pub fn accepts_json(head: &Head, block: &[u8]) -> bool {
+    head.field(block, "accept").is_some_and(|accept| {
+        let accept = accept.to_ascii_lowercase();
+        memchr::memmem::find(&accept, b"application/json").is_some()
+            || memchr::memmem::find(&accept, b"+json").is_some()
+    })
+}
+
+/// Bytes that the head parser has already found to be ASCII.
+fn ascii(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}

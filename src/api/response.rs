@@ -1,0 +1,234 @@
+//! The answer to one request, and the proof that it was given.
+//! Knows nothing of sockets: an answer is finished when it is in the outbox.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::outbox::Outbox;
+use super::{Error, HandlerResult};
+use crate::mem::Bytes;
+use crate::wire::encode;
+use crate::wire::status::Status;
+
+/// Proof that a request was answered; only finishing a [`Response`] makes one.
+#[derive(Debug)]
+#[must_use = "return it from the handler: it is the proof of the answer"]
+pub struct Responded(());
+
+/// What an answer carries.
+#[derive(Debug)]
+pub enum Body<'b> {
+    /// Bytes that are copied behind the head.
+    Borrowed(&'b [u8]),
+    /// Text that is formatted behind the head.
+    Formatted(fmt::Arguments<'b>),
+    /// Bytes that are sent from where they are if they are many.
+    Whole(Bytes),
+}
+
+impl<'b> From<&'b str> for Body<'b> {
+    fn from(text: &'b str) -> Body<'b> {
+        Body::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'b> From<&'b String> for Body<'b> {
+    fn from(text: &'b String) -> Body<'b> {
+        Body::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'b> From<&'b [u8]> for Body<'b> {
+    fn from(bytes: &'b [u8]) -> Body<'b> {
+        Body::Borrowed(bytes)
+    }
+}
+
+impl<'b, const N: usize> From<&'b [u8; N]> for Body<'b> {
+    fn from(bytes: &'b [u8; N]) -> Body<'b> {
+        Body::Borrowed(bytes)
+    }
+}
+
+impl<'b> From<fmt::Arguments<'b>> for Body<'b> {
+    fn from(text: fmt::Arguments<'b>) -> Body<'b> {
+        Body::Formatted(text)
+    }
+}
+
+impl From<String> for Body<'_> {
+    fn from(text: String) -> Self {
+        Body::Whole(Bytes::Owned(text.into_bytes()))
+    }
+}
+
+impl From<Vec<u8>> for Body<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Body::Whole(Bytes::Owned(bytes))
+    }
+}
+
+impl From<Arc<[u8]>> for Body<'_> {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Body::Whole(Bytes::Shared(bytes))
+    }
+}
+
+impl From<Bytes> for Body<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Body::Whole(bytes)
+    }
+}
+
+/// An answer in the making. It ends in exactly one of the finishing methods; the first of them
+/// consumes it, so answering twice does not compile.
+#[derive(Debug)]
+pub struct Response<'a> {
+    outbox: &'a mut Outbox,
+    status: Status,
+    fault: Option<String>,
+}
+
+const TEXT: &[u8] = b"text/plain; charset=utf-8";
+const HTML: &[u8] = b"text/html; charset=utf-8";
+const BYTES: &[u8] = b"application/octet-stream";
+
+impl<'a> Response<'a> {
+    /// An answer that will be written to `outbox`.
+    pub fn new(outbox: &'a mut Outbox) -> Response<'a> {
+        Response { outbox, status: Status::OK, fault: None }
+    }
+
+    /// Sets the status; without it `200 OK`. One below 200 ends in an error when finishing.
+    #[must_use]
+    pub fn status(mut self, status: Status) -> Response<'a> {
+        if status.class() == 1 {
+            self.fault = Some(format!("{status} is not a final status"));
+        }
+        self.status = status;
+        self
+    }
+
+    /// Adds a field. `Content-Type` replaces the one that the finishing method would set.
+    ///
+    /// A name or value that RFC 9110 does not allow, or a field that is ours to set (framing,
+    /// `Connection`, `Date`), ends in an error when finishing: nothing can split an answer.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Response<'a> {
+        let value = value.as_ref();
+        if !encode::is_token(name.as_bytes()) || !encode::is_field_value(value) {
+            self.fault = Some(format!("{name:?} is not a field, or its value has forbidden bytes"));
+        } else if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+            self.fault = Some(format!("`{name}` is set by the server"));
+        } else {
+            self.outbox.add_field(name, value);
+        }
+        self
+    }
+
+    /// Sets `Content-Type` in place of the finishing method's.
+    #[must_use]
+    pub fn content_type(self, value: &str) -> Response<'a> {
+        self.header("Content-Type", value)
+    }
+
+    /// Closes the connection after this answer.
+    #[must_use]
+    pub fn close(self) -> Response<'a> {
+        self.outbox.close_after_answer();
+        self
+    }
+
+    /// Answers with text: a `&str`, a `String` or `format_args!(…)`.
+    ///
+    /// # Errors
+    /// If a field or the status set before cannot be sent.
+    pub fn text<'b>(self, body: impl Into<Body<'b>>) -> HandlerResult {
+        self.finish(TEXT, body.into())
+    }
+
+    /// Answers with HTML.
+    ///
+    /// # Errors
+    /// As [`Response::text`].
+    pub fn html<'b>(self, body: impl Into<Body<'b>>) -> HandlerResult {
+        self.finish(HTML, body.into())
+    }
+
+    /// Answers with bytes: a slice, a `Vec<u8>`, an `Arc<[u8]>` or [`Bytes`].
+    ///
+    /// # Errors
+    /// As [`Response::text`].
+    pub fn bytes<'b>(self, body: impl Into<Body<'b>>) -> HandlerResult {
+        self.finish(BYTES, body.into())
+    }
+
+    /// Answers without a body: `200 OK` becomes `204 No Content`, another status stays.
+    ///
+    /// # Errors
+    /// As [`Response::text`].
+    pub fn empty(mut self) -> HandlerResult {
+        if self.status == Status::OK {
+            self.status = Status::NO_CONTENT;
+        }
+        self.finish(b"", Body::Borrowed(b""))
+    }
+
+    /// Sends the client to `location`: `302 Found` unless another redirection was set.
+    ///
+    /// # Errors
+    /// If `location` is not a field value, else as [`Response::text`].
+    pub fn redirect(mut self, location: &str) -> HandlerResult {
+        if self.status.class() != 3 {
+            self.status = Status::FOUND;
+        }
+        self.header("Location", location).finish(b"", Body::Borrowed(b""))
+    }
+
+    /// Answers with JSON.
+    ///
+    /// # Errors
+    /// 500 if `value` cannot be serialised, else as [`Response::text`].
+    #[cfg(feature = "json")]
+    pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) -> HandlerResult {
+        self.outbox.render(|scratch| serde_json::to_writer(scratch, value))?;
+        self.finish_rendered(b"application/json")
+    }
+
+    fn finish(self, content_type: &[u8], body: Body<'_>) -> HandlerResult {
+        match body {
+            Body::Formatted(text) => {
+                if let Some(text) = text.as_str() {
+                    return self.finish(content_type, Body::Borrowed(text.as_bytes()));
+                }
+                self.outbox.render(|scratch| std::io::Write::write_fmt(scratch, text))?;
+                self.finish_rendered(content_type)
+            }
+            Body::Borrowed(bytes) => {
+                self.expect_sound()?.answer(content_type, bytes);
+                Ok(Responded(()))
+            }
+            Body::Whole(bytes) => {
+                self.expect_sound()?.answer_large(content_type, bytes);
+                Ok(Responded(()))
+            }
+        }
+    }
+
+    fn finish_rendered(self, content_type: &[u8]) -> HandlerResult {
+        self.expect_sound()?.answer_rendered(content_type);
+        Ok(Responded(()))
+    }
+
+    /// The outbox with the status set, unless something cannot be sent.
+    fn expect_sound(self) -> Result<&'a mut Outbox, Error> {
+        if let Some(fault) = self.fault {
+            return Err(Error::internal(fault));
+        }
+        self.outbox.set_status(self.status);
+        Ok(self.outbox)
+    }
+}
+
+/// Fields that follow from the framing and the connection, not from the handler.
+const OURS: [&str; 5] = ["Connection", "Content-Length", "Date", "Keep-Alive", "Transfer-Encoding"];
