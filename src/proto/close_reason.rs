@@ -1,0 +1,83 @@
+//! Why a connection ended: a name, and a counter. Knows nothing of how it is closed.
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum CloseReason {
+    /// The handler asked for it.
+    ByHandler,
+    /// The peer asked for it: `Connection: close`, or HTTP/1.0 without keep-alive.
+    ByRequest,
+    /// The drain's time was over; what still ran was cut.
+    DrainTimeout,
+    /// The server is stopping.
+    Drained,
+    /// Receiving or sending failed: reset, broken pipe, timed out by the kernel.
+    Failed,
+    /// No request within `idle_time`.
+    IdleTimeout,
+    /// The peer sent nothing at all within `head_time`.
+    NothingReceived,
+    /// The handler panicked.
+    Panicked,
+    /// The peer ended its side between two requests.
+    PeerClosed,
+    /// The request broke a rule; which one is counted apart.
+    Refused,
+    /// The kernel did not take a byte of an answer within `send_time`.
+    SendTimeout,
+    /// The server was stopped at once.
+    Stopped,
+    /// The kernel would not watch the connection.
+    Unwatchable,
+}
+
+impl CloseReason {
+    /// Every reason, in the order of its discriminant.
+    pub const ALL: [CloseReason; 13] = [
+        CloseReason::ByHandler,
+        CloseReason::ByRequest,
+        CloseReason::DrainTimeout,
+        CloseReason::Drained,
+        CloseReason::Failed,
+        CloseReason::IdleTimeout,
+        CloseReason::NothingReceived,
+        CloseReason::Panicked,
+        CloseReason::PeerClosed,
+        CloseReason::Refused,
+        CloseReason::SendTimeout,
+        CloseReason::Stopped,
+        CloseReason::Unwatchable,
+    ];
+
+    /// Its name in statistics: snake case, never changes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CloseReason::ByHandler => "by_handler",
+            CloseReason::ByRequest => "by_request",
+            CloseReason::DrainTimeout => "drain_timeout",
+            CloseReason::Drained => "drained",
+            CloseReason::Failed => "failed",
+            CloseReason::IdleTimeout => "idle_timeout",
+            CloseReason::NothingReceived => "nothing_received",
+            CloseReason::Panicked => "panicked",
+            CloseReason::PeerClosed => "peer_closed",
+            CloseReason::Refused => "refused",
+            CloseReason::SendTimeout => "send_timeout",
+            CloseReason::Stopped => "stopped",
+            CloseReason::Unwatchable => "unwatchable",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_lists_every_reason_at_its_discriminant() {
+        for (index, reason) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index, "{reason:?}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What a request is put together in: its block, its head so far, its body so far.
+//! Leased by the worker; a connection keeps one only while a request is incomplete.
+
+use super::body::BodyReader;
+use crate::limits::SPARE_BODY_BYTES_MAX;
+use crate::mem::ReadBlock;
+use crate::wire::head::Head;
+use crate::wire::parse::Progress;
+use crate::wire::target::Target;
+
+/// One incomplete request, or none yet.
+#[derive(Debug, Default)]
+pub struct Assembly {
+    /// Bytes received and not yet consumed; from the start of a head on.
+    pub block: ReadBlock,
+    pub(super) head: Head,
+    /// How far the head is parsed.
+    pub(super) progress: Progress,
+    /// Bytes of the whole head; 0 until it is whole.
+    pub(super) head_len: usize,
+    pub(super) target: Target,
+    pub(super) keep_alive: bool,
+    pub(super) reader: BodyReader,
+    /// The body so far, where it is not whole in the block.
+    pub(super) body: Vec<u8>,
+}
+
+impl Assembly {
+    /// Whether nothing would be lost if another connection used it.
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.block.is_drained()
+    }
+
+    /// Makes all the room there is. Offsets into the block are made again if it moved.
+    #[inline]
+    pub fn make_space(&mut self) {
+        if self.block.compact() {
+            debug_assert_eq!(self.head_len, 0, "a whole head is at the front already");
+            self.progress = Progress::default();
+        }
+    }
+
+    /// Gives up the request at the front, which took `len` bytes of the block.
+    #[inline]
+    pub(super) fn next_request(&mut self, len: usize) {
+        self.block.consume(len);
+        self.progress = Progress::default();
+        self.head_len = 0;
+        if !self.body.is_empty() {
+            self.body.clear();
+            if self.body.capacity() > SPARE_BODY_BYTES_MAX {
+                self.body = Vec::new();
+            }
+        }
+    }
+
+    /// Gives up everything.
+    pub fn clear(&mut self) {
+        self.block.clear();
+        self.next_request(0);
+    }
+}

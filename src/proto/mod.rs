@@ -1,0 +1,21 @@
+//! Protocols as state machines without I/O and without a clock.
+//! Knows no sockets, no workers and no concrete application.
+
+mod close_reason;
+pub mod http1;
+mod tally;
+
+pub use close_reason::CloseReason;
+pub use tally::Tally;
+
+/// What a protocol asks of its worker next. Whether bytes wait to be sent is not part of it:
+/// the worker asks the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// To be called again with what is already buffered, once the others had their turn.
+    Again,
+    /// To be closed, after everything queued was sent.
+    Close(CloseReason),
+    /// More bytes.
+    Receive,
+}

@@ -1,0 +1,53 @@
+//! What the protocols of one worker count. Plain counters with one writer.
+
+use crate::wire::refusal::Refusal;
+use crate::wire::status::Status;
+
+/// Counters of one worker's protocols.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// Requests the application answered.
+    pub requests: u64,
+    /// Answers of any kind.
+    pub answers: u64,
+    /// Answers by the first digit of their status; index 0 is unused.
+    pub by_class: [u64; 10],
+    /// Refusals, indexed by [`Refusal`].
+    pub refusals: [u64; Refusal::ALL.len()],
+    /// Requests whose handler panicked; they were answered with 500.
+    pub panics: u64,
+    /// Requests by the number of the route that matched; the last is those none matched.
+    pub by_route: Box<[u64]>,
+}
+
+impl Tally {
+    /// Counters at zero for an application of `routes` routes.
+    pub fn new(routes: usize) -> Tally {
+        Tally {
+            requests: 0,
+            answers: 0,
+            by_class: [0; 10],
+            refusals: [0; Refusal::ALL.len()],
+            panics: 0,
+            by_route: vec![0; routes + 1].into_boxed_slice(),
+        }
+    }
+
+    /// Counts an answer of the application to a request that route number `route` matched.
+    #[inline]
+    pub(super) fn answered(&mut self, status: Status, route: Option<u16>) {
+        self.requests += 1;
+        self.answers += 1;
+        self.by_class[usize::from(status.class())] += 1;
+        let unmatched = self.by_route.len() - 1;
+        let route = route.map_or(unmatched, |route| usize::from(route).min(unmatched));
+        self.by_route[route] += 1;
+    }
+
+    /// Counts a refusal and its answer.
+    pub(super) fn refused(&mut self, refusal: Refusal) {
+        self.answers += 1;
+        self.refusals[refusal as usize] += 1;
+        self.by_class[usize::from(refusal.status().class())] += 1;
+    }
+}
