@@ -1,0 +1,97 @@
+//! Deadlines: one a connection, moved lazily, and how long the next wait may be.
+//! Knows nothing of what a deadline is for.
+
+use std::time::Duration;
+
+use super::Worker;
+use super::accept::Accepting;
+use crate::api::Handler;
+use crate::clock::Moment;
+use crate::limits::{EXPIRED_PER_TURN, TICK_MS};
+use crate::mem::Key;
+use crate::proto::CloseReason;
+use crate::sys::Kernel;
+
+const TICK_NS: u64 = TICK_MS * 1_000_000;
+
+/// The tick that has fully passed at `moment`.
+fn tick_at(moment: Moment) -> u64 {
+    moment.as_nanos() / TICK_NS
+}
+
+/// The first tick by which `deadline` has come.
+#[inline]
+fn tick_for(deadline: Moment) -> u64 {
+    deadline.as_nanos().div_ceil(TICK_NS)
+}
+
+impl<K: Kernel, H: Handler> Worker<K, H> {
+    /// Works the deadline of a connection out and makes sure that it is looked at by then.
+    #[inline]
+    pub(super) fn set_deadline(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let settings = &self.parts.settings;
+        let began = self.draining.map(|drain| drain.began);
+        let deadline = if connection.backlog.is_some() {
+            connection.sending_since + settings.send_time
+        } else {
+            connection.protocol.deadline(settings, began)
+        };
+        connection.deadline = deadline;
+        let tick = tick_for(deadline);
+        // Later is lazy: the entry comes up, finds the new deadline, and goes there.
+        if self.wheel.armed_for(key.index()).is_none_or(|armed| armed > tick) {
+            self.wheel.arm(key.index(), tick);
+        }
+    }
+
+    /// As [`Worker::set_deadline`] for a deadline that is not the protocol's.
+    pub(super) fn set_deadline_to(&mut self, key: Key, deadline: Moment) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.deadline = deadline;
+            self.wheel.arm(key.index(), tick_for(deadline));
+        }
+    }
+
+    /// Looks at the connections whose entries came up, at most so many in one turn.
+    pub(super) fn expire_deadlines(&mut self) {
+        let tick = tick_at(self.now);
+        for _ in 0..EXPIRED_PER_TURN {
+            let Some(index) = self.wheel.expire(tick) else { break };
+            let Some(key) = self.connections.key_at(index) else { continue };
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            let deadline = connection.deadline;
+            if deadline > self.now {
+                self.wheel.arm(index, tick_for(deadline));
+            } else {
+                self.drive_deadline(key);
+            }
+        }
+        if self.draining.is_some_and(|drain| self.now >= drain.until) {
+            for key in self.connections.keys().collect::<Vec<_>>() {
+                self.free(key, CloseReason::DrainTimeout);
+            }
+        }
+    }
+
+    /// How long the kernel may wait. `None`: until something happens.
+    pub(super) fn next_timeout(&self) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let mut next = Moment::NEVER;
+        if let Some(tick) = self.wheel.next_tick() {
+            next = Moment::from_nanos(tick.saturating_mul(TICK_NS));
+        }
+        if let Accepting::Paused(until) = self.accepting {
+            next = next.min(until);
+        }
+        if let Some(drain) = self.draining {
+            next = next.min(drain.until);
+        }
+        if let Some(due) = self.publish_due {
+            next = next.min(due);
+        }
+        (next != Moment::NEVER).then(|| next - self.now)
+    }
+}

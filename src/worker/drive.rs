@@ -1,0 +1,323 @@
+//! Drives one connection: receive, let the protocol work, send, settle what comes next.
+//! Knows no formats; what the bytes mean is the protocol's.
+
+use std::io;
+
+use super::Worker;
+use super::connection::Stage;
+use crate::api::Handler;
+use crate::limits::LINGER_BYTES_MAX;
+use crate::mem::{Key, SendQueue};
+use crate::proto::http1::Context;
+use crate::proto::{CloseReason, Want};
+use crate::sys::{Interest, Kernel, Readiness};
+
+/// What happened to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    /// Bytes are in its block: new ones, or those left there.
+    Received,
+    PeerClosed,
+    Failed,
+    Deadline,
+}
+
+/// How much of a queue the kernel took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    All,
+    Part,
+    Failed,
+}
+
+impl<K: Kernel, H: Handler> Worker<K, H> {
+    /// A connection was reported ready; a stale key ends here.
+    pub(super) fn drive(&mut self, key: Key, readiness: Readiness) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match connection.stage {
+            Stage::Lingering => self.linger(key),
+            _ if connection.backlog.is_some() => {
+                if readiness.send {
+                    self.drive_backlog(key);
+                }
+            }
+            // Its turn comes with what it has; more would only fill its block.
+            Stage::Again => {}
+            Stage::Open => {
+                if readiness.receive {
+                    self.receive(key);
+                }
+            }
+        }
+    }
+
+    /// Comes back to a connection that left bytes in its block.
+    pub(super) fn drive_buffered(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.stage == Stage::Again {
+            connection.stage = Stage::Open;
+            if connection.backlog.is_none() {
+                self.step(key, Event::Received);
+            }
+        }
+    }
+
+    /// The connection's deadline has come.
+    pub(super) fn drive_deadline(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.stage == Stage::Lingering {
+            self.release(key);
+        } else if connection.backlog.is_some() {
+            self.free(key, CloseReason::SendTimeout);
+        } else {
+            connection.seen = self.now;
+            self.step(key, Event::Deadline);
+        }
+    }
+
+    /// The server drains: the connection's next answer is its last.
+    pub(super) fn drain(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.stage != Stage::Lingering {
+            connection.protocol.on_drain();
+            self.set_deadline(key);
+        }
+    }
+
+    #[inline]
+    fn receive(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let assembly = connection.assembly.as_mut().unwrap_or(&mut self.hot);
+        assembly.make_space();
+        let space = assembly.block.space_mut();
+        debug_assert!(!space.is_empty(), "limits leave room for the rest of a head");
+        let event = match self.kernel.receive(&connection.stream, space) {
+            Ok(0) => Event::PeerClosed,
+            Ok(len) => {
+                assembly.block.fill(len);
+                self.stats.bytes_received += len as u64;
+                Event::Received
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(_) => Event::Failed,
+        };
+        connection.seen = self.now;
+        self.step(key, event);
+    }
+
+    /// Lets the protocol work on `event`, sends what it answered, and settles what comes next.
+    #[inline]
+    fn step(&mut self, key: Key, event: Event) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let answers_before = self.stats.tally.answers;
+        let mut cx = Context {
+            now: self.now,
+            settings: &self.parts.settings,
+            assembly: connection.assembly.as_mut().unwrap_or(&mut self.hot),
+            outbox: &mut self.outbox,
+            handler: &mut self.handler,
+            tally: &mut self.stats.tally,
+            peer: connection.peer,
+        };
+        let protocol = &mut connection.protocol;
+        let want = match event {
+            Event::Received => protocol.on_received(&mut cx),
+            Event::PeerClosed => protocol.on_peer_closed(&mut cx),
+            Event::Failed => protocol.on_failed(),
+            Event::Deadline => protocol.on_deadline(&mut cx),
+        };
+        let answers = self.stats.tally.answers - answers_before;
+        self.settle_assembly(key, want);
+        self.send_answers(key, answers, want);
+    }
+
+    /// The connection keeps the assembly if something is left in it, and only then.
+    #[inline]
+    fn settle_assembly(&mut self, key: Key, want: Want) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let assembly = connection.assembly.as_mut().unwrap_or(&mut self.hot);
+        if matches!(want, Want::Close(_)) {
+            connection.dropped = assembly.block.unread().len() as u32;
+            assembly.clear();
+        }
+        let is_idle = assembly.is_idle();
+        match connection.assembly.take() {
+            Some(own) if is_idle => self.pool.give_back(own),
+            None if !is_idle => {
+                let spare = self.pool.lease();
+                connection.assembly = Some(std::mem::replace(&mut self.hot, spare));
+            }
+            kept => connection.assembly = kept,
+        }
+    }
+
+    #[inline]
+    fn send_answers(&mut self, key: Key, answers: u64, want: Want) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let queue = &mut self.outbox.queue;
+        if !queue.is_empty() {
+            let before = queue.unsent();
+            let sent = send(&mut self.kernel, &connection.stream, queue);
+            self.stats.bytes_sent += (before - queue.unsent()) as u64;
+            match sent {
+                Sent::All => {
+                    let service = self.kernel.now() - connection.seen;
+                    self.stats.record(service, answers);
+                }
+                Sent::Part => {
+                    connection.backlog = Some(Box::new(queue.take_rest()));
+                    connection.unmeasured = answers as u32;
+                    connection.sending_since = self.now;
+                }
+                Sent::Failed => {
+                    queue.clear();
+                    self.free(key, CloseReason::Failed);
+                    return;
+                }
+            }
+        }
+        self.settle(key, want);
+    }
+
+    /// The kernel has room for the rest of earlier answers.
+    fn drive_backlog(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(queue) = &mut connection.backlog else { return };
+        let before = queue.unsent();
+        let sent = send(&mut self.kernel, &connection.stream, queue);
+        let taken = before - queue.unsent();
+        self.stats.bytes_sent += taken as u64;
+        if taken > 0 {
+            connection.sending_since = self.now;
+        }
+        match sent {
+            Sent::All => {
+                connection.backlog = None;
+                let answers = u64::from(std::mem::take(&mut connection.unmeasured));
+                let service = self.kernel.now() - connection.seen;
+                self.stats.record(service, answers);
+                // What was left in the block while the answers waited.
+                match connection.protocol.state().end() {
+                    Some(reason) => self.settle(key, Want::Close(reason)),
+                    None => self.step(key, Event::Received),
+                }
+            }
+            Sent::Part => self.set_deadline(key),
+            Sent::Failed => self.free(key, CloseReason::Failed),
+        }
+    }
+
+    /// Notes what a connection waits for next.
+    #[inline]
+    fn settle(&mut self, key: Key, want: Want) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let is_blocked = connection.backlog.is_some();
+        match want {
+            Want::Close(reason) if !is_blocked => {
+                self.close(key, reason);
+                return;
+            }
+            Want::Again if !is_blocked => {
+                connection.stage = Stage::Again;
+                self.again.push(key);
+            }
+            _ => {}
+        }
+        let interest = if is_blocked { Interest::Send } else { Interest::Receive };
+        if self.set_interest(key, interest) {
+            self.set_deadline(key);
+        }
+    }
+
+    /// Returns whether the connection is still there.
+    #[inline]
+    fn set_interest(&mut self, key: Key, interest: Interest) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        if connection.interest == interest {
+            return true;
+        }
+        connection.interest = interest;
+        let token = crate::sys::Token(key.pack());
+        if self.kernel.change(&connection.stream, token, interest).is_err() {
+            self.free(key, CloseReason::Unwatchable);
+            return false;
+        }
+        true
+    }
+
+    /// Ends a connection whose last answer was sent. Closing a socket with unread bytes resets
+    /// it, and a reset may overtake the answer (RFC 9112 section 9.6): then it lingers.
+    fn close(&mut self, key: Key, reason: CloseReason) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if reason != CloseReason::Refused && connection.dropped == 0 {
+            self.free(key, reason);
+            return;
+        }
+        self.stats.close(reason);
+        connection.stage = Stage::Lingering;
+        self.kernel.finish_sending(&connection.stream);
+        if self.set_interest(key, Interest::Receive) {
+            self.set_deadline_to(key, self.now + self.parts.settings.linger_time);
+        }
+    }
+
+    /// Reads and drops what a lingering connection's peer still sends.
+    fn linger(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        debug_assert!(self.hot.is_idle(), "between two connections nothing is in the block");
+        match self.kernel.receive(&connection.stream, self.hot.block.space_mut()) {
+            Ok(len) if len > 0 => {
+                self.stats.bytes_received += len as u64;
+                connection.dropped = connection.dropped.saturating_add(len as u32);
+                if connection.dropped as usize > LINGER_BYTES_MAX {
+                    self.release(key);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(_) | Err(_) => self.release(key),
+        }
+    }
+
+    /// Ends a connection at once and counts why, unless that was counted when it began to linger.
+    pub(super) fn free(&mut self, key: Key, reason: CloseReason) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.stage != Stage::Lingering {
+            self.stats.close(reason);
+        }
+        self.release(key);
+    }
+
+    fn release(&mut self, key: Key) {
+        let Some(connection) = self.connections.remove(key) else { return };
+        self.wheel.disarm(key.index());
+        if let Some(mut assembly) = connection.assembly {
+            assembly.clear();
+            self.pool.give_back(assembly);
+        }
+        self.accept_after_close();
+    }
+}
+
+/// Sends until the queue is empty or the kernel took less than it was offered.
+fn send<K: Kernel>(kernel: &mut K, stream: &K::Stream, queue: &mut SendQueue) -> Sent {
+    while !queue.is_empty() {
+        let (offered, result) = if let Some(bytes) = queue.as_single() {
+            (bytes.len(), kernel.send(stream, &[io::IoSlice::new(bytes)]))
+        } else {
+            let segments = queue.segments();
+            let offered = segments.iter().map(|segment| segment.len()).sum();
+            (offered, kernel.send(stream, &segments))
+        };
+        match result {
+            Ok(len) => {
+                queue.consume(len);
+                if len < offered {
+                    return Sent::Part;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Part,
+            Err(_) => return Sent::Failed,
+        }
+    }
+    Sent::All
+}

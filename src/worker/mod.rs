@@ -1,0 +1,269 @@
+//! The pinned loop: accept, drive, mail, deadlines, statistics. One worker, one thread.
+//! Knows no concrete application, no signals and no configuration files.
+
+mod accept;
+mod connection;
+mod deadlines;
+mod drive;
+mod mailbox;
+mod stats;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use accept::Accepting;
+use connection::Connection;
+pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
+pub use stats::Stats;
+
+use crate::api::{Board, Handler, Outbox};
+use crate::clock::Moment;
+use crate::limits::{
+    EVENTS_PER_TURN, LINGER_BYTES_MAX, MAIL_PER_TURN, PUBLISH_INTERVAL_MS, SPARE_ASSEMBLIES_MAX,
+};
+use crate::mem::{Key, Pool, Slab, TimerWheel};
+use crate::proto::CloseReason;
+use crate::proto::http1::Assembly;
+use crate::settings::Settings;
+use crate::sys::{Kernel, Readiness, Token};
+
+const _: () = assert!(LINGER_BYTES_MAX < u32::MAX as usize);
+
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(PUBLISH_INTERVAL_MS);
+
+/// What a worker is made of besides its kernel and its application.
+#[derive(Clone, Debug)]
+pub struct WorkerParts {
+    /// Its number.
+    pub index: usize,
+    /// Limits and deadlines.
+    pub settings: Settings,
+    /// Connections it may hold.
+    pub connections_max: usize,
+    /// Where it publishes its figures.
+    pub board: Arc<Board>,
+}
+
+/// A drain under way.
+#[derive(Clone, Copy, Debug)]
+struct Drain {
+    began: Moment,
+    until: Moment,
+}
+
+/// One worker: its kernel, its table, its buffers, its application.
+#[derive(Debug)]
+pub struct Worker<K: Kernel, H> {
+    kernel: K,
+    handler: H,
+    parts: WorkerParts,
+    mailbox: Mailbox,
+    now: Moment,
+    ready: Vec<Readiness>,
+    connections: Slab<Connection<K::Stream>>,
+    wheel: TimerWheel,
+    /// Serves every connection whose requests arrive whole, so it stays in the cache.
+    hot: Box<Assembly>,
+    pool: Pool<Assembly>,
+    outbox: Outbox,
+    date_due: Moment,
+    /// Connections with something left in their block, and those whose turn it is.
+    again: Vec<Key>,
+    again_now: Vec<Key>,
+    accepting: Accepting,
+    draining: Option<Drain>,
+    stopping: bool,
+    stats: Stats,
+    publish_due: Option<Moment>,
+    published: (u64, u64),
+    published_at: Moment,
+}
+
+impl<K: Kernel, H: Handler> Worker<K, H> {
+    /// A worker that has not yet had a turn, on a kernel that reports its listeners.
+    pub fn new(mut kernel: K, handler: H, parts: WorkerParts, mailbox: Mailbox) -> Worker<K, H> {
+        let now = kernel.now();
+        let mut pool = Pool::new(SPARE_ASSEMBLIES_MAX);
+        Worker {
+            now,
+            ready: Vec::with_capacity(EVENTS_PER_TURN),
+            connections: Slab::new(parts.connections_max),
+            wheel: TimerWheel::default(),
+            hot: pool.lease(),
+            pool,
+            outbox: Outbox::new(parts.settings.server_name.as_deref(), kernel.unix_seconds()),
+            date_due: now + Duration::from_secs(1),
+            again: Vec::new(),
+            again_now: Vec::new(),
+            accepting: Accepting::Open,
+            draining: None,
+            stopping: false,
+            stats: Stats::new(handler.routes().len()),
+            publish_due: None,
+            published: (0, 0),
+            published_at: now,
+            kernel,
+            handler,
+            parts,
+            mailbox,
+        }
+    }
+
+    /// Takes turns until the worker has drained or was stopped, and gives its figures and its
+    /// application back.
+    ///
+    /// # Errors
+    /// If the kernel refuses to wait, which a running worker cannot survive.
+    pub fn run(mut self) -> io::Result<(Stats, H)> {
+        while !self.is_finished() {
+            self.turn()?;
+        }
+        Ok(self.finish())
+    }
+
+    /// Whether there is nothing left to do.
+    pub fn is_finished(&self) -> bool {
+        self.stopping || (self.draining.is_some() && self.connections.is_empty())
+    }
+
+    /// Ends what is left and gives the figures and the application back.
+    pub fn finish(mut self) -> (Stats, H) {
+        for key in self.connections.keys().collect::<Vec<_>>() {
+            self.free(key, CloseReason::Stopped);
+        }
+        self.publish();
+        (self.stats, self.handler)
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Connections in the table.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Blocks leased by connections whose request is incomplete.
+    pub fn assemblies_leased(&self) -> usize {
+        self.pool.leased() - 1
+    }
+
+    /// Entries of the timer wheel: one a connection.
+    pub fn timers_armed(&self) -> usize {
+        self.wheel.armed()
+    }
+
+    /// The kernel, for those who script it.
+    pub fn kernel_mut(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
+    /// One pass of the loop, from wake to sleep.
+    ///
+    /// # Errors
+    /// If the kernel refuses to wait.
+    pub fn turn(&mut self) -> io::Result<()> {
+        let timeout = self.next_timeout();
+        let mut ready = std::mem::take(&mut self.ready);
+        self.kernel.wait(&mut ready, timeout)?;
+        self.read_clock();
+
+        if ready.iter().any(|readiness| readiness.token == Token::MAILBOX) {
+            self.read_mail();
+        }
+        self.drive_again();
+        self.drive_ready(&ready);
+        self.accept_ready(&ready);
+        self.ready = ready;
+        self.expire_deadlines();
+        self.publish_if_due();
+        Ok(())
+    }
+
+    fn read_clock(&mut self) {
+        self.now = self.kernel.now();
+        self.stats.turns += 1;
+        if self.now >= self.date_due {
+            self.outbox.refresh_date(self.kernel.unix_seconds());
+            self.date_due = self.now + Duration::from_secs(1);
+        }
+    }
+
+    fn read_mail(&mut self) {
+        self.kernel.acknowledge_wake();
+        for _ in 0..MAIL_PER_TURN {
+            match self.mailbox.next() {
+                Some(Mail::Drain) => self.begin_drain(),
+                Some(Mail::Stop) => self.stopping = true,
+                None => return,
+            }
+        }
+        // More may wait, and the wake was taken back.
+        self.kernel.waker().wake();
+    }
+
+    fn begin_drain(&mut self) {
+        if self.draining.is_some() {
+            return;
+        }
+        // What the kernel has queued for us would be reset with the listener.
+        self.accept_rest();
+        self.kernel.close_listeners();
+        self.accepting = Accepting::Closed;
+        let until = self.now + self.parts.settings.drain_time;
+        self.draining = Some(Drain { began: self.now, until });
+        for key in self.connections.keys().collect::<Vec<_>>() {
+            self.drain(key);
+        }
+    }
+
+    fn drive_again(&mut self) {
+        if self.again.is_empty() {
+            return;
+        }
+        std::mem::swap(&mut self.again, &mut self.again_now);
+        let mut keys = std::mem::take(&mut self.again_now);
+        for key in keys.drain(..) {
+            self.drive_buffered(key);
+        }
+        self.again_now = keys;
+    }
+
+    fn drive_ready(&mut self, ready: &[Readiness]) {
+        for readiness in ready {
+            if readiness.token != Token::MAILBOX && readiness.token.as_listener().is_none() {
+                self.drive(Key::unpack(readiness.token.0), *readiness);
+            }
+        }
+    }
+
+    /// Publishes figures that changed, at once after a quiet time and then once an interval.
+    fn publish_if_due(&mut self) {
+        match self.publish_due {
+            // An idle worker has nothing new to say and is not woken to say it.
+            None if self.figures() != self.published => {
+                self.publish_due = Some(self.now.max(self.published_at + PUBLISH_INTERVAL));
+            }
+            None => return,
+            Some(_) => {}
+        }
+        if self.publish_due.is_some_and(|due| self.now >= due) {
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        let (requests, connections) = self.figures();
+        self.parts.board.publish(self.parts.index, requests, connections);
+        self.published = (requests, connections);
+        self.published_at = self.now;
+        self.publish_due = None;
+    }
+
+    fn figures(&self) -> (u64, u64) {
+        (self.stats.tally.requests, self.connections.len() as u64)
+    }
+}
