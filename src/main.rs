@@ -1,1 +1,96 @@
-fn main() {}
+//! The program `corelane`: runs one command and chooses the exit code.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use corelane::app::welcome::welcome;
+use corelane::config::{self, Command, Exit, ReportFormat, ServePlan, Stream};
+use corelane::control::{Running, log_to_stderr};
+use corelane::report::{ServerReport, TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
+use corelane::{Server, StartError};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    log_to_stderr();
+    let outcome = match config::parse(std::env::args_os()) {
+        Ok(Command::Serve(plan)) => serve(plan),
+        Err(exit) => return leave(&exit),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.message);
+            if let Some(hint) = failure.hint {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What ends the program with exit code 1.
+struct Failure {
+    message: String,
+    hint: Option<String>,
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Failure {
+        Failure { message: error.to_string(), hint: error.hint() }
+    }
+}
+
+/// Prints what ended the program before it began.
+fn leave(exit: &Exit) -> ExitCode {
+    // A closed pipe behind `--help` is no failure.
+    let _ = match exit.stream {
+        Stream::Stdout => io::stdout().write_all(exit.text.as_bytes()),
+        Stream::Stderr => io::stderr().write_all(exit.text.as_bytes()),
+    };
+    ExitCode::from(exit.code)
+}
+
+fn serve(plan: ServePlan) -> Result<(), Failure> {
+    let mut server = Server::bind(&plan.listen[..]).pin(plan.pin).settings(plan.settings);
+    if let Some(workers) = plan.workers {
+        server = server.workers(workers);
+    }
+    let report = server.run_with(welcome, announce)?;
+    if let Some(path) = plan.hgrm {
+        let text = to_hgrm(report.service_times(), TICKS_PER_HALF_DISTANCE, Unit::Milliseconds);
+        std::fs::write(&path, text).map_err(|error| Failure {
+            message: format!("cannot write {}: {error}", path.display()),
+            hint: Some("--hgrm names a file in a folder that may be written".to_owned()),
+        })?;
+    }
+    print_report(&report, plan.report)
+}
+
+/// Tells where the server listens and where its workers run.
+fn announce(running: &Running) {
+    for address in running.addresses() {
+        eprintln!("listening on http://{address}");
+    }
+    for worker in running.workers() {
+        match worker.cpu {
+            Some(cpu) => eprintln!("worker {} on CPU {cpu}", worker.index),
+            None => eprintln!("worker {} not pinned", worker.index),
+        }
+    }
+    eprintln!("Ctrl-C drains and prints the report; a second one stops at once");
+}
+
+fn print_report(report: &ServerReport, format: ReportFormat) -> Result<(), Failure> {
+    let text = match format {
+        ReportFormat::Text => report.to_text(),
+        ReportFormat::Json => format!("{}\n", report.to_json()),
+        ReportFormat::None => return Ok(()),
+    };
+    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure {
+        message: format!("cannot write the report: {error}"),
+        hint: None,
+    })
+}

@@ -40,7 +40,7 @@ fn report() -> ServerReport {
         routes: vec![("GET /".to_owned(), 1_000)],
         service_time: Summary::of(&times[1]),
     };
-    ServerReport::new(Duration::from_millis(12_345), vec![fast, slow], &merged(&times))
+    ServerReport::new(Duration::from_millis(12_345), vec![fast, slow], merged(&times))
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn the_json_has_its_schema_its_units_and_every_counter() {
 fn a_server_that_served_nothing_shows_no_made_up_zero() {
     let idle = WorkerRow { name: "worker 0".to_owned(), ..WorkerRow::default() };
     let report =
-        ServerReport::new(Duration::from_secs(3_723), vec![idle], &merged([&histogram([])]));
+        ServerReport::new(Duration::from_secs(3_723), vec![idle], merged([&histogram([])]));
     let text = report.to_text();
     assert!(text.starts_with("corelane ran for 1 h 2 min 3 s: 0 requests on 0 connections, 0 B"));
     let row = text.lines().find(|line| line.starts_with("worker 0")).unwrap();

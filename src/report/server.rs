@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use hdrhistogram::{Counter, Histogram};
+use hdrhistogram::Histogram;
 
 use super::json::Json;
 use super::summary::Summary;
@@ -49,30 +49,32 @@ pub struct WorkerRow {
 }
 
 /// Everything a server counted from its start to its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ServerReport {
     uptime: Duration,
     workers: Vec<WorkerRow>,
     total: WorkerRow,
+    service_times: Histogram<u64>,
 }
 
 impl ServerReport {
     /// A report on these workers. `merged` holds the service times of all of them in nanoseconds
     /// (see [`merged`](super::merge::merged)): percentiles of the whole cannot be had from theirs.
-    pub fn new<C: Counter>(
-        uptime: Duration,
-        workers: Vec<WorkerRow>,
-        merged: &Histogram<C>,
-    ) -> ServerReport {
+    pub fn new(uptime: Duration, workers: Vec<WorkerRow>, merged: Histogram<u64>) -> ServerReport {
         let mut total = WorkerRow {
             name: "total".to_owned(),
-            service_time: Summary::of(merged),
+            service_time: Summary::of(&merged),
             ..WorkerRow::default()
         };
         for worker in &workers {
             total.count_in(worker);
         }
-        ServerReport { uptime, workers, total }
+        ServerReport { uptime, workers, total, service_times: merged }
+    }
+
+    /// The service times of all workers in nanoseconds.
+    pub fn service_times(&self) -> &Histogram<u64> {
+        &self.service_times
     }
 
     /// The sums over all workers.

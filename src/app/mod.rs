@@ -1,0 +1,8 @@
+//! Ready-made applications on the same interface as everyone's.
+//! Knows no protocols, no workers and no sockets.
+
+mod router;
+#[cfg(feature = "cli")]
+pub mod welcome;
+
+pub use router::Router;

@@ -1,0 +1,88 @@
+//! Why a server did not start or did not end well: what was tried, and what to do about it.
+//! Knows nothing of exit codes.
+
+use std::fmt;
+use std::io;
+
+use crate::settings::SettingsError;
+use crate::sys::BindError;
+
+/// The result of starting or running a server.
+pub type Result<T, E = StartError> = std::result::Result<T, E>;
+
+/// Why a server did not start, or stopped other than asked to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address could not be resolved.
+    Address(String, io::Error),
+    /// The application is not fit to run; the reason is the application's.
+    Application(String),
+    /// An address could not be listened on.
+    Bind(BindError),
+    /// The kernel refused something a server needs.
+    Kernel(&'static str, io::Error),
+    /// No address was given, or more than [`crate::limits::LISTENERS_MAX`].
+    Listeners(usize),
+    /// A setting cannot be used.
+    Settings(SettingsError),
+    /// A worker ended without having been asked to.
+    Worker(usize, String),
+}
+
+impl StartError {
+    /// What to do about it, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            StartError::Address(..) => {
+                Some("an address is HOST:PORT, as 127.0.0.1:8080 or [::]:8080".to_owned())
+            }
+            StartError::Bind(error) => error.hint(),
+            StartError::Kernel(..) => {
+                Some("`ulimit -n` and the memory limit bound what a process may have".to_owned())
+            }
+            StartError::Listeners(0) => Some("name at least one address to listen on".to_owned()),
+            StartError::Worker(..) => {
+                Some("this is a defect of the application or of corelane".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Address(address, error) => write!(f, "cannot resolve {address}: {error}"),
+            StartError::Application(reason) => write!(f, "the application cannot run: {reason}"),
+            StartError::Bind(error) => error.fmt(f),
+            StartError::Kernel(what, error) => write!(f, "cannot {what}: {error}"),
+            StartError::Listeners(count) => write!(f, "cannot listen on {count} addresses"),
+            StartError::Settings(error) => write!(f, "setting {error}"),
+            StartError::Worker(index, reason) => write!(f, "worker {index} ended: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::Address(_, error) | StartError::Kernel(_, error) => Some(error),
+            StartError::Bind(error) => Some(error),
+            StartError::Settings(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<SettingsError> for StartError {
+    fn from(error: SettingsError) -> StartError {
+        StartError::Settings(error)
+    }
+}
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> StartError {
+        StartError::Bind(error)
+    }
+}

@@ -1,0 +1,34 @@
+//! The program's log: one line an event on standard error. The library only speaks to the `log`
+//! facade and leaves the choice of a logger to its user.
+
+use std::io::Write;
+
+use log::{Level, LevelFilter, Metadata, Record};
+
+struct StderrLog;
+
+impl log::Log for StderrLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let level = match record.level() {
+            Level::Error => "error",
+            Level::Warn => "warning",
+            Level::Info => "info",
+            Level::Debug | Level::Trace => "debug",
+        };
+        // There is nowhere to tell that the log cannot be written.
+        let _ = writeln!(std::io::stderr(), "{level}: {}", record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+/// Logs to standard error from now on, if no logger was chosen before.
+pub fn log_to_stderr() {
+    if log::set_logger(&StderrLog).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}

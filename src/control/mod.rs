@@ -1,0 +1,13 @@
+//! Start, signals, drain, and the merging of what the workers measured.
+//! Knows nothing of the inside of a protocol.
+
+mod error;
+mod log;
+mod running;
+mod server;
+mod spawn;
+
+pub use self::log::log_to_stderr;
+pub use error::{Result, StartError};
+pub use running::{Running, WorkerPlace};
+pub use server::Server;

@@ -1,0 +1,193 @@
+//! A server that runs: to be drained, stopped, waited for, and asked what it measured.
+//! Knows nothing of how it was started.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::{Result, StartError};
+use crate::api::{Board, ServerStatus};
+use crate::proto::CloseReason;
+use crate::report::{ServerReport, Summary, WorkerRow, merged};
+use crate::sys::{EventFd, Signals, Woken};
+use crate::wire::refusal::Refusal;
+use crate::worker::{Mail, Post, Stats};
+
+/// What a worker's thread returns: its figures and its routes, or why it ended early.
+pub(super) type Ended = std::result::Result<(Stats, Vec<String>), String>;
+
+/// How often the control thread looks at its workers, should a wake be lost.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A worker and where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerPlace {
+    /// Its number, from 0.
+    pub index: usize,
+    /// The CPU it is pinned to; `None` if it is not.
+    pub cpu: Option<usize>,
+}
+
+pub(super) struct Member {
+    pub(super) thread: JoinHandle<Ended>,
+    pub(super) post: Post,
+    pub(super) place: WorkerPlace,
+}
+
+/// A server that runs. Dropping it stops it at once.
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    members: Vec<Member>,
+    board: Arc<Board>,
+    ended: Arc<EventFd>,
+}
+
+impl Running {
+    pub(super) fn new(board: Arc<Board>, ended: Arc<EventFd>) -> Running {
+        Running { addresses: Vec::new(), members: Vec::new(), board, ended }
+    }
+
+    pub(super) fn add(&mut self, member: Member) {
+        self.members.push(member);
+    }
+
+    pub(super) fn set_addresses(&mut self, addresses: Vec<SocketAddr>) {
+        self.addresses = addresses;
+    }
+
+    /// Where it listens, with the ports that the kernel chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Its workers in their order.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerPlace> + '_ {
+        self.members.iter().map(|member| member.place)
+    }
+
+    /// What the workers last published, at most about 100 ms ago.
+    pub fn status(&self) -> ServerStatus {
+        self.board.status()
+    }
+
+    /// Accepts no more, finishes what runs, and ends by the setting `drain_time`.
+    pub fn drain(&self) {
+        self.send(Mail::Drain);
+    }
+
+    /// Ends at once; what runs is cut.
+    pub fn stop(&self) {
+        self.send(Mail::Stop);
+    }
+
+    fn send(&self, mail: Mail) {
+        for member in &self.members {
+            // A worker that ended takes no mail, and a full mailbox already holds as much.
+            let _ = member.post.send(mail);
+        }
+    }
+
+    /// Waits for every worker to end, and returns what they counted and measured.
+    ///
+    /// # Errors
+    /// If a worker ended other than by draining or stopping; the others are then stopped.
+    pub fn wait(mut self) -> Result<ServerReport> {
+        let mut rows = Vec::new();
+        let mut histograms = Vec::new();
+        let mut failed = None;
+        for member in std::mem::take(&mut self.members) {
+            let Member { thread, place, post } = member;
+            if failed.is_some() {
+                let _ = post.send(Mail::Stop);
+            }
+            let ended = thread.join().unwrap_or_else(|_| Err("it panicked".to_owned()));
+            match ended {
+                Ok((stats, routes)) => {
+                    let histogram = stats.service_times();
+                    rows.push(row(place, &stats, &routes, &histogram));
+                    histograms.push(histogram);
+                }
+                Err(reason) => {
+                    failed.get_or_insert(StartError::Worker(place.index, reason));
+                }
+            }
+        }
+        let total = merged(&histograms);
+        failed.map_or_else(|| Ok(ServerReport::new(self.board.status().uptime, rows, total)), Err)
+    }
+
+    /// Drains at the first signal, stops at the second, and returns once every worker ended.
+    pub(super) fn wait_for_signals(self, signals: &Signals) -> Result<ServerReport> {
+        let mut is_draining = false;
+        while self.members.iter().all(|member| !member.thread.is_finished()) {
+            self.take_signal(signals, &mut is_draining)?;
+        }
+        // One worker ended: the others follow by themselves only if they were asked to.
+        if !is_draining {
+            self.stop();
+        }
+        while self.members.iter().any(|member| !member.thread.is_finished()) {
+            self.take_signal(signals, &mut is_draining)?;
+        }
+        self.wait()
+    }
+
+    fn take_signal(&self, signals: &Signals, is_draining: &mut bool) -> Result<()> {
+        let woken = signals
+            .wait_or_wake(&self.ended, Some(LOOK_INTERVAL))
+            .map_err(|error| StartError::Kernel("wait for signals", error))?;
+        if let Woken::Signal(signal) = woken {
+            if *is_draining {
+                log::info!("{signal:?} again: stopping at once");
+                self.stop();
+            } else {
+                log::info!("{signal:?}: draining; once more stops at once");
+                self.drain();
+                *is_draining = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+        for member in self.members.drain(..) {
+            let _ = member.thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+fn row(
+    place: WorkerPlace,
+    stats: &Stats,
+    routes: &[String],
+    service_times: &Histogram<u64>,
+) -> WorkerRow {
+    let tally = &stats.tally;
+    let statuses = [1, 2, 3, 4, 5].map(|class: usize| tally.by_class[class]);
+    let names = routes.iter().cloned().chain(["(no route)".to_owned()]);
+    WorkerRow {
+        name: format!("worker {}", place.index),
+        cpu: place.cpu,
+        requests: tally.requests,
+        connections: stats.accepted,
+        statuses,
+        bytes_received: stats.bytes_received,
+        bytes_sent: stats.bytes_sent,
+        closes: CloseReason::ALL.map(|r| (r.name(), stats.closes[r as usize])).to_vec(),
+        refusals: Refusal::ALL.map(|r| (r.name(), tally.refusals[r as usize])).to_vec(),
+        routes: names.zip(tally.by_route.iter().copied()).collect(),
+        service_time: Summary::of(service_times),
+    }
+}

@@ -1,0 +1,192 @@
+//! A server before it runs: its addresses, its workers, its settings.
+//! Knows nothing of what the application answers.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::running::Running;
+use super::spawn::{self, Plan};
+use super::{Result, StartError};
+use crate::api::{Handler, WorkerInfo};
+use crate::limits::{CONNECTIONS_MAX, LISTENERS_MAX};
+use crate::report::ServerReport;
+use crate::settings::Settings;
+use crate::sys::{self, Signal, Signals};
+
+/// Descriptors a process needs besides its connections: the standard streams, files of the
+/// application, and for each worker its epoll instance and its mailbox.
+const DESCRIPTORS_SPARED: usize = 64;
+
+/// A server in the making.
+///
+/// ```no_run
+/// use corelane::{Router, Server};
+///
+/// fn main() -> corelane::Result<()> {
+///     Server::bind("127.0.0.1:8080")
+///         .run(|_worker| Router::new().get("/", |_req, res| res.text("Hello, World!")))
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    unresolved: Option<StartError>,
+    workers: Option<NonZeroUsize>,
+    pin: bool,
+    settings: Settings,
+}
+
+impl Server {
+    /// A server that will listen on `address`; port 0 lets the kernel choose one. What is wrong
+    /// with the address is reported when the server starts.
+    ///
+    /// A name that stands for several addresses listens on each of them.
+    pub fn bind(address: impl ToSocketAddrs + std::fmt::Debug) -> Server {
+        let server = Server {
+            addresses: Vec::new(),
+            unresolved: None,
+            workers: None,
+            pin: true,
+            settings: Settings::default(),
+        };
+        server.and_bind(address)
+    }
+
+    /// Listens on one more address.
+    #[must_use]
+    pub fn and_bind(mut self, address: impl ToSocketAddrs + std::fmt::Debug) -> Server {
+        match address.to_socket_addrs() {
+            Ok(resolved) => self.addresses.extend(resolved),
+            Err(error) => {
+                let address = format!("{address:?}");
+                self.unresolved.get_or_insert(StartError::Address(address, error));
+            }
+        }
+        self
+    }
+
+    /// Sets the number of workers. Without it: one for each CPU that the process may use, by its
+    /// affinity mask and its control group's quota.
+    #[must_use]
+    pub fn workers(mut self, workers: NonZeroUsize) -> Server {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Whether each worker is pinned to a CPU of its own. It is, unless there are more workers
+    /// than CPUs.
+    #[must_use]
+    pub fn pin(mut self, pin: bool) -> Server {
+        self.pin = pin;
+        self
+    }
+
+    /// Sets limits and deadlines.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Server {
+        self.settings = settings;
+        self
+    }
+
+    /// Runs until SIGINT or SIGTERM. The first drains: no new connections, `Connection: close`
+    /// on every answer, requests under way are finished, idle connections closed, all within
+    /// `drain_time`. A second one stops at once.
+    ///
+    /// `factory` makes the application, once on each worker's own thread: what it makes needs
+    /// neither `Send` nor locks. The signals are blocked for the whole process and stay so.
+    ///
+    /// # Errors
+    /// If the server cannot start, or a worker ends without having been asked to.
+    pub fn run<F, H>(self, factory: F) -> Result<()>
+    where
+        F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
+        H: Handler + 'static,
+    {
+        self.run_with(factory, |_| {}).map(|_| ())
+    }
+
+    /// As [`Server::run`]; calls `started` once every worker serves, and returns what the
+    /// workers counted and measured.
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub fn run_with<F, H>(self, factory: F, started: impl FnOnce(&Running)) -> Result<ServerReport>
+    where
+        F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
+        H: Handler + 'static,
+    {
+        let signals = Signals::block(&[Signal::Interrupt, Signal::Terminate])
+            .map_err(|error| StartError::Kernel("wait for signals", error))?;
+        let running = self.start(factory)?;
+        started(&running);
+        running.wait_for_signals(&signals)
+    }
+
+    /// Starts the workers and returns; the caller drains, stops and waits. No signal is touched.
+    ///
+    /// # Errors
+    /// If the server cannot start.
+    pub fn start<F, H>(self, factory: F) -> Result<Running>
+    where
+        F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
+        H: Handler + 'static,
+    {
+        let plan = self.plan()?;
+        spawn::start(plan, &(Arc::new(factory) as Arc<dyn Fn(&WorkerInfo) -> H + Send + Sync>))
+    }
+
+    fn plan(self) -> Result<Plan> {
+        if let Some(error) = self.unresolved {
+            return Err(error);
+        }
+        if self.addresses.is_empty() || self.addresses.len() > LISTENERS_MAX {
+            return Err(StartError::Listeners(self.addresses.len()));
+        }
+        self.settings.validate()?;
+        let cpus = sys::worker_cpus();
+        let workers = self.workers.map_or(cpus.workers(), NonZeroUsize::get);
+        let pin = self.pin && workers <= cpus.cpus.len();
+        let cpus = (0..workers).map(|index| pin.then(|| cpus.cpus[index])).collect();
+        let per_worker = self.addresses.len() + 2;
+        let connections_max = connections_max(&self.settings, workers, per_worker)
+            .map_err(|error| StartError::Kernel("read the descriptor limit", error))?;
+        Ok(Plan { addresses: self.addresses, cpus, connections_max, settings: self.settings })
+    }
+}
+
+/// How many connections each worker may hold: what was set, or what the descriptor limit leaves.
+fn connections_max(settings: &Settings, workers: usize, per_worker: usize) -> io::Result<usize> {
+    // Whatever the limit is, all of it is meant to be used.
+    let limit = sys::raise_descriptor_limit().or_else(|_| sys::descriptor_limit())?;
+    let limit = usize::try_from(limit.soft).unwrap_or(usize::MAX);
+    let spared = DESCRIPTORS_SPARED + workers * per_worker;
+    let Some(wanted) = settings.connections_max else {
+        let share = limit.saturating_sub(spared) / workers;
+        return Ok(share.clamp(1, CONNECTIONS_MAX));
+    };
+    let needed = workers * wanted + spared;
+    if needed > limit {
+        log::warn!(
+            "{workers} workers with {wanted} connections each need {needed} descriptors, and \
+             `ulimit -n` allows {limit}: run `ulimit -n {needed}` first (LimitNOFILE={needed} \
+             for a systemd unit) or set fewer connections"
+        );
+    }
+    Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_descriptor_limit_is_shared_by_the_workers() {
+        let limit = sys::descriptor_limit().unwrap().hard;
+        let share = connections_max(&Settings::default(), 2, 3).unwrap();
+        assert!(share >= 1 && share as u64 <= limit / 2);
+        let settings = Settings { connections_max: Some(7), ..Settings::default() };
+        assert_eq!(connections_max(&settings, 2, 3).unwrap(), 7);
+    }
+}

@@ -1,0 +1,149 @@
+//! Starts the workers, each on its own thread, one after the other.
+//! Knows nothing of how they are stopped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use super::running::{Ended, Member, Running, WorkerPlace};
+use super::{Result, StartError};
+use crate::api::{Board, Handler, WorkerInfo};
+use crate::clock::Clock;
+use crate::settings::Settings;
+use crate::sys::{self, EventFd, Kernel, Linux, Listener, Wake};
+use crate::worker::{Post, Worker, WorkerParts, mailbox};
+
+/// What to start.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) addresses: Vec<SocketAddr>,
+    /// One entry a worker.
+    pub(super) cpus: Vec<Option<usize>>,
+    pub(super) connections_max: usize,
+    pub(super) settings: Settings,
+}
+
+type Factory<H> = Arc<dyn Fn(&WorkerInfo) -> H + Send + Sync>;
+
+/// What a worker's thread says once its worker serves.
+struct Started {
+    post: Post,
+    addresses: Vec<SocketAddr>,
+    cpu: Option<usize>,
+}
+
+/// Starts one worker after the other, so that their listeners join in the order of the workers.
+pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> Result<Running> {
+    let clock = Clock::new();
+    let board = Arc::new(Board::new(clock, plan.cpus.len()));
+    let ended = EventFd::new().map_err(|error| StartError::Kernel("make an eventfd", error))?;
+    let ended = Arc::new(ended);
+    let mut addresses = plan.addresses;
+    let mut running = Running::new(Arc::clone(&board), Arc::clone(&ended));
+    for (index, cpu) in plan.cpus.iter().copied().enumerate() {
+        let seed = Seed {
+            clock,
+            cpu,
+            addresses: addresses.clone(),
+            parts: WorkerParts {
+                index,
+                settings: plan.settings.clone(),
+                connections_max: plan.connections_max,
+                board: Arc::clone(&board),
+            },
+        };
+        let (sender, receiver) = channel();
+        let (factory, ended) = (Arc::clone(factory), Arc::clone(&ended));
+        let thread = thread::Builder::new()
+            .name(format!("worker {index}"))
+            .spawn(move || {
+                let _wake_control = WakeOnEnd(ended);
+                seed.run(&*factory, &sender)
+            })
+            .map_err(|error| StartError::Kernel("start a thread", error))?;
+        let started = match receiver.recv() {
+            Ok(Ok(started)) => started,
+            Ok(Err(error)) => return Err(error),
+            // Its panic was printed; the application's factory is what can panic there.
+            Err(_) => return Err(StartError::Worker(index, "it panicked at its start".into())),
+        };
+        addresses.clone_from(&started.addresses);
+        let place = WorkerPlace { index, cpu: started.cpu };
+        running.add(Member { thread, post: started.post, place });
+    }
+    running.set_addresses(addresses);
+    Ok(running)
+}
+
+/// Tells control that a worker's thread ends, however it ends.
+struct WakeOnEnd(Arc<EventFd>);
+
+impl Drop for WakeOnEnd {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
+/// A worker before its thread made it.
+struct Seed {
+    clock: Clock,
+    cpu: Option<usize>,
+    addresses: Vec<SocketAddr>,
+    parts: WorkerParts,
+}
+
+impl Seed {
+    /// Makes the worker, tells whether that went well, and runs it to its end.
+    fn run<H: Handler>(
+        self,
+        factory: &dyn Fn(&WorkerInfo) -> H,
+        started: &Sender<Result<Started>>,
+    ) -> Ended {
+        match self.grow(factory) {
+            Ok((worker, serving)) => {
+                // Control waits for this, so it is there.
+                let _ = started.send(Ok(serving));
+                let (stats, handler) = worker.run().map_err(|error| error.to_string())?;
+                Ok((stats, handler.routes()))
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+                Err("it did not start".to_owned())
+            }
+        }
+    }
+
+    fn grow<H: Handler>(
+        self,
+        factory: &dyn Fn(&WorkerInfo) -> H,
+    ) -> Result<(Worker<Linux, H>, Started)> {
+        let index = self.parts.index;
+        let cpu = self.cpu.filter(|cpu| {
+            let is_pinned = sys::pin_current_thread(*cpu);
+            if !is_pinned {
+                log::warn!("worker {index} runs unpinned: the kernel refused CPU {cpu}");
+            }
+            is_pinned
+        });
+        if let Some(cpu) = cpu {
+            self.parts.board.pinned(index, cpu);
+        }
+        let handler = factory(&WorkerInfo::new(index, Arc::clone(&self.parts.board)));
+        handler.check().map_err(StartError::Application)?;
+
+        let backlog = self.parts.settings.backlog;
+        let listen = if index == 0 { Listener::claim } else { Listener::join };
+        let listeners: Vec<Listener> = self
+            .addresses
+            .iter()
+            .map(|address| listen(*address, backlog))
+            .collect::<Result<_, _>>()?;
+        let addresses = listeners.iter().map(Listener::address).collect();
+        let kernel = Linux::new(self.clock, listeners)
+            .map_err(|error| StartError::Kernel("make an epoll instance", error))?;
+        let (post, mailbox) = mailbox(kernel.waker());
+        let worker = Worker::new(kernel, handler, self.parts, mailbox);
+        Ok((worker, Started { post, addresses, cpu }))
+    }
+}
