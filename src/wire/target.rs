@@ -139,29 +139,27 @@ fn parse_path_and_query(
     bytes: &[u8],
 ) -> Result<Target, Refusal> {
     let marks = marks_in(bytes);
-    let whole = Target {
-        form,
-        path_has_escapes: false,
-        authority,
-        path: span,
-        query: Span { start: span.end, end: span.end },
-    };
-    if marks == 0 { Ok(whole) } else { split_marked(whole, marks, bytes) }
+    if marks != 0 {
+        return parse_marked(form, authority, span, bytes, marks);
+    }
+    let query = Span { start: span.end, end: span.end };
+    Ok(Target { form, path_has_escapes: false, authority, path: span, query })
 }
 
-/// Splits the path of `whole`, which is all of `bytes`, at the first `?`.
-fn split_marked(whole: Target, marks: u8, bytes: &[u8]) -> Result<Target, Refusal> {
-    let path_len = if marks & mark::QUERY == 0 { None } else { memchr(b'?', bytes) };
-    let (path, query) = match path_len {
-        // A length within a span fits its type.
-        Some(len) => {
-            let end = whole.path.start + len as u16;
-            let query = Span { start: end + 1, end: whole.path.end };
-            (Span { start: whole.path.start, end }, query)
-        }
-        None => (whole.path, whole.query),
-    };
-    let path_bytes = &bytes[..path.len()];
+/// The same for bytes with these marks.
+fn parse_marked(
+    form: Form,
+    authority: Span,
+    span: Span,
+    bytes: &[u8],
+    marks: u8,
+) -> Result<Target, Refusal> {
+    let question = if marks & mark::QUERY == 0 { None } else { memchr(b'?', bytes) };
+    // A length within a span fits its type.
+    let path_len = question.unwrap_or(bytes.len());
+    let path = Span { start: span.start, end: span.start + path_len as u16 };
+    let query = Span { start: path.end + u16::from(question.is_some()), end: span.end };
+    let path_bytes = &bytes[..path_len];
     let is_refused = marks & mark::FORBIDDEN != 0
         || marks & mark::BACKSLASH != 0 && memchr(b'\\', path_bytes).is_some()
         || marks & mark::ESCAPE != 0 && !are_escapes_valid(bytes);
@@ -169,7 +167,7 @@ fn split_marked(whole: Target, marks: u8, bytes: &[u8]) -> Result<Target, Refusa
         return Err(Refusal::Target);
     }
     let path_has_escapes = marks & mark::ESCAPE != 0 && memchr(b'%', path_bytes).is_some();
-    Ok(Target { path_has_escapes, path, query, ..whole })
+    Ok(Target { form, path_has_escapes, authority, path, query })
 }
 
 /// Whether two hexadecimal digits follow every `%`.
