@@ -443,6 +443,35 @@ mod tests {
         }
     }
 
+    /// Host and port one after the other, each by its own rule.
+    fn is_host_slow(value: &str) -> bool {
+        let host_end = if value.starts_with('[') {
+            value.find(']').map_or(value.len(), |end| end + 1)
+        } else {
+            value.find(':').unwrap_or(value.len())
+        };
+        let (host, port) = value.split_at(host_end);
+        let is_port = |port: &str| {
+            port.chars().all(|digit| digit.is_ascii_digit())
+                && port.len() <= 5
+                && port.parse().unwrap_or(0_u32) <= 65_535
+        };
+        let is_name = |name: &str| {
+            let is_hex = |text: &str| text.chars().all(|digit| digit.is_ascii_hexdigit());
+            let mut parts = name.split('%');
+            let is_plain = |text: &str| text.bytes().all(|byte| weight(byte) == 0);
+            !name.is_empty()
+                && parts.next().is_some_and(is_plain)
+                && parts.all(|part| part.len() >= 2 && is_hex(&part[..2]) && is_plain(&part[2..]))
+        };
+        let is_literal = |text: &str| {
+            let address = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+            address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        };
+        (is_name(host) || is_literal(host))
+            && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+    }
+
     #[test]
     fn a_name_is_found_in_any_case_and_by_no_other_byte_of_a_token() {
         for (name, byte) in (0..4).flat_map(|name| (0..=255).map(move |byte| (name, byte))) {
@@ -466,6 +495,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_host_is_judged_as_its_parts_are(
+            host in prop::sample::select(vec!["", "a", "a.b-c", "[::1]", "%41", "a%4", "[1", "a,"]),
+            port in "(:?[0-9]{0,7}|[a:%,\\[\\]61@]{0,6})",
+        ) {
+            let value = format!("{host}{port}");
+            prop_assert_eq!(is_host(value.as_bytes()), is_host_slow(&value), "{}", value);
+        }
+
         #[test]
         fn a_length_is_its_canonical_decimal_text_and_nothing_else(number in any::<u64>()) {
             prop_assert_eq!(parse_length(number.to_string().as_bytes()), Some(number));
