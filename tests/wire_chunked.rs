@@ -1,30 +1,17 @@
 //! The chunked decoder against tables, against every cut of its input and against a slow
 //! reference decoder written from the grammar of RFC 9112 section 7.1.
 
+#[path = "support/chunked_reference.rs"]
+mod chunked_reference;
+
 use std::ops::ControlFlow;
 
-use corelane::limits::{
-    CHUNK_EXTENSION_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
-};
+use corelane::limits::{CHUNK_EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX};
 use corelane::wire::chunked::{ChunkedDecoder, Step};
 use corelane::wire::refusal::Refusal;
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
-/// How decoding ends: the body so far, and what happened after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Outcome {
-    body: Vec<u8>,
-    end: End,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// The message ends after so many bytes of the input.
-    Done(usize),
-    /// All of the input belongs to the message, which goes on.
-    NeedMore,
-    Refused(Refusal),
-}
+use chunked_reference::{End, Outcome};
 
 /// Feeds `input` in pieces that end at `cuts` and at the input's end.
 fn decode_cut(input: &[u8], cuts: &[usize]) -> Outcome {
@@ -76,176 +63,6 @@ fn refusal(input: &[u8]) -> Refusal {
     match decode(input).end {
         End::Refused(why) => why,
         end => panic!("{:?}: {end:?}", String::from_utf8_lossy(input)),
-    }
-}
-
-/// The grammar once more, slowly: whole lines instead of single bytes, `u128` instead of checks.
-/// It knows no bounds on extensions and trailers; those have tests of their own.
-mod reference {
-    use super::{CHUNK_SIZE_DIGITS_MAX, End, Outcome, Refusal};
-
-    /// What stops a step: the input's end or a refusal.
-    type Stop = End;
-
-    pub(super) fn decode(input: &[u8]) -> Outcome {
-        let mut body = Vec::new();
-        let end = match run(input, &mut body) {
-            Ok(consumed) => End::Done(consumed),
-            Err(stop) => stop,
-        };
-        Outcome { body, end }
-    }
-
-    fn run(input: &[u8], body: &mut Vec<u8>) -> Result<usize, Stop> {
-        let mut at = 0;
-        loop {
-            let size = size_line(input, &mut at)?;
-            if size == 0 {
-                return trailers(input, at);
-            }
-            let left = (input.len() - at) as u128;
-            let taken = size.min(left) as usize;
-            body.extend(&input[at..at + taken]);
-            at += taken;
-            expect_crlf(input, &mut at, Refusal::ChunkDataEnd)?;
-        }
-    }
-
-    fn byte(input: &[u8], at: usize) -> Result<u8, Stop> {
-        input.get(at).copied().ok_or(End::NeedMore)
-    }
-
-    fn expect_crlf(input: &[u8], at: &mut usize, why: Refusal) -> Result<(), Stop> {
-        for wanted in *b"\r\n" {
-            if byte(input, *at)? != wanted {
-                return Err(End::Refused(why));
-            }
-            *at += 1;
-        }
-        Ok(())
-    }
-
-    fn size_line(input: &[u8], at: &mut usize) -> Result<u128, Stop> {
-        let digits = input[*at..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-        if digits > CHUNK_SIZE_DIGITS_MAX {
-            return Err(End::Refused(Refusal::ChunkSize));
-        }
-        let text = std::str::from_utf8(&input[*at..*at + digits]).unwrap();
-        *at += digits;
-        let next = byte(input, *at)?;
-        if digits == 0 || !matches!(next, b' ' | b'\t' | b';' | b'\r') {
-            return Err(End::Refused(Refusal::ChunkSize));
-        }
-        let line_end = input[*at..].iter().position(|&byte| byte == b'\r');
-        let extensions = &input[*at..line_end.map_or(input.len(), |end| *at + end)];
-        if let Some(why) = extension_list(extensions, line_end.is_some()) {
-            return Err(End::Refused(why));
-        }
-        *at += extensions.len();
-        expect_crlf(input, at, Refusal::ChunkSize)?;
-        Ok(u128::from_str_radix(text, 16).unwrap())
-    }
-
-    /// Why these extensions are refused; unless `is_whole`, more bytes may follow.
-    fn extension_list(mut rest: &[u8], is_whole: bool) -> Option<Refusal> {
-        let mut is_first = true;
-        loop {
-            let had_blank = skip_blanks(&mut rest);
-            match rest.split_first() {
-                None if had_blank && is_whole && is_first => return Some(Refusal::ChunkSize),
-                None if had_blank && is_whole => return Some(Refusal::ChunkExtension),
-                None => return None,
-                Some((b';', after)) => rest = after,
-                Some(_) if is_first => return Some(Refusal::ChunkSize),
-                Some(_) => return Some(Refusal::ChunkExtension),
-            }
-            is_first = false;
-            if let Err(why) = extension(&mut rest, is_whole) {
-                return why;
-            }
-        }
-    }
-
-    /// One extension behind its semicolon. `Err(None)`: its end is not here yet.
-    fn extension(rest: &mut &[u8], is_whole: bool) -> Result<(), Option<Refusal>> {
-        let missing = is_whole.then_some(Refusal::ChunkExtension);
-        skip_blanks(rest);
-        if rest.is_empty() {
-            return Err(missing);
-        }
-        if skip_token(rest) == 0 {
-            return Err(Some(Refusal::ChunkExtension));
-        }
-        let before_blanks = *rest;
-        skip_blanks(rest);
-        if rest.first() != Some(&b'=') {
-            *rest = before_blanks;
-            return Ok(());
-        }
-        *rest = &rest[1..];
-        skip_blanks(rest);
-        match rest.first() {
-            None => Err(missing),
-            Some(b'"') => {
-                *rest = &rest[1..];
-                skip_quoted(rest, missing)
-            }
-            Some(_) if skip_token(rest) == 0 => Err(Some(Refusal::ChunkExtension)),
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn skip_quoted(rest: &mut &[u8], missing: Option<Refusal>) -> Result<(), Option<Refusal>> {
-        loop {
-            let (&first, after) = rest.split_first().ok_or(missing)?;
-            *rest = after;
-            let text = match first {
-                b'"' => return Ok(()),
-                b'\\' => {
-                    let (&pair, after) = rest.split_first().ok_or(missing)?;
-                    *rest = after;
-                    pair
-                }
-                other => other,
-            };
-            if text != b'\t' && text.is_ascii_control() {
-                return Err(Some(Refusal::ChunkExtension));
-            }
-        }
-    }
-
-    fn skip_blanks(rest: &mut &[u8]) -> bool {
-        let count = rest.iter().take_while(|byte| b" \t".contains(byte)).count();
-        *rest = &rest[count..];
-        count > 0
-    }
-
-    fn is_token(byte: u8) -> bool {
-        byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte)
-    }
-
-    fn skip_token(rest: &mut &[u8]) -> usize {
-        let count = rest.iter().take_while(|&&byte| is_token(byte)).count();
-        *rest = &rest[count..];
-        count
-    }
-
-    fn trailers(input: &[u8], start: usize) -> Result<usize, Stop> {
-        let mut at = start;
-        while byte(input, at)? != b'\r' {
-            let name = input[at..].iter().take_while(|&&byte| is_token(byte)).count();
-            at += name;
-            if byte(input, at)? != b':' || name == 0 {
-                return Err(End::Refused(Refusal::Trailer));
-            }
-            at += 1;
-            while byte(input, at)? == b'\t' || !input[at].is_ascii_control() {
-                at += 1;
-            }
-            expect_crlf(input, &mut at, Refusal::Trailer)?;
-        }
-        expect_crlf(input, &mut at, Refusal::Trailer)?;
-        Ok(at)
     }
 }
 
@@ -348,7 +165,7 @@ fn well_formed_extensions_are_ignored() {
         let input = format!("1{extensions}\r\nx\r\n0{extensions}\r\n\r\n");
         let wanted = Outcome { body: b"x".to_vec(), end: End::Done(input.len()) };
         assert_eq!(decode(input.as_bytes()), wanted, "{extensions}");
-        assert_eq!(reference::decode(input.as_bytes()), wanted, "{extensions}");
+        assert_eq!(chunked_reference::decode(input.as_bytes()), wanted, "{extensions}");
     }
 }
 
@@ -456,7 +273,7 @@ fn every_prefix_of_a_message_asks_for_more() {
     for len in 0..FULL.len() {
         let outcome = decode(&FULL[..len]);
         assert_eq!(outcome.end, End::NeedMore, "{len}");
-        assert_eq!(outcome, reference::decode(&FULL[..len]), "{len}");
+        assert_eq!(outcome, chunked_reference::decode(&FULL[..len]), "{len}");
     }
 }
 
@@ -478,11 +295,11 @@ fn any_byte_anywhere_is_judged_as_the_grammar_says() {
         for byte in 0..=255 {
             let mut input = FULL.to_vec();
             input[at] = byte;
-            let wanted = reference::decode(&input);
+            let wanted = chunked_reference::decode(&input);
             assert_eq!(decode(&input), wanted, "byte {byte:#x} at {at}");
             input[at] = FULL[at];
             input.insert(at, byte);
-            let wanted = reference::decode(&input);
+            let wanted = chunked_reference::decode(&input);
             assert_eq!(decode(&input), wanted, "byte {byte:#x} before {at}");
         }
     }
@@ -513,7 +330,7 @@ proptest! {
     ) {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
         cuts.sort_unstable();
-        let wanted = reference::decode(&input);
+        let wanted = chunked_reference::decode(&input);
         prop_assert_eq!(decode_cut(&input, &cuts), wanted);
     }
 
