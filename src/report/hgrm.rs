@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use hdrhistogram::{Counter, Histogram};
 
 /// Ticks in each half of the way to 100 % that HdrHistogram's own tools use.
-pub const TICKS_PER_HALF_DISTANCE: NonZeroU32 = NonZeroU32::new(5).unwrap();
+pub const TICKS_PER_HALF_DISTANCE: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 
 /// The unit of the written values; the recorded ones are nanoseconds.
 ///
