@@ -58,6 +58,9 @@ pub const MAIL_PER_TURN: usize = 64;
 /// Mail that can wait in one mailbox.
 pub const MAILBOX_MAIL_MAX: usize = 256;
 
+/// Workers of one server: more than any machine has CPUs for is a slip of the finger.
+pub const WORKERS_MAX: usize = 1024;
+
 /// Addresses one server listens on.
 pub const LISTENERS_MAX: usize = 16;
 

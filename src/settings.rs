@@ -141,7 +141,8 @@ fn time_within(name: &'static str, time: Duration) -> Result<(), SettingsError> 
     if time >= Duration::from_millis(1) && time <= TIME_MAX {
         return Ok(());
     }
-    Err(SettingsError { name, reason: format!("{time:?} is not between 1 ms and 24 h") })
+    let reason = format!("{} ms is not between 1 ms and 24 h", time.as_millis());
+    Err(SettingsError { name, reason })
 }
 
 fn server_name_is_field_value(value: &str) -> Result<(), SettingsError> {

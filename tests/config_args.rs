@@ -374,7 +374,7 @@ fn a_wrong_value_of_a_variable_names_the_variable() {
         (
             "CORELANE_IDLE_TIME",
             "0s",
-            "error: `--idle-time` (from CORELANE_IDLE_TIME): 0ns is not between 1 ms and 24 h\n",
+            "error: `--idle-time` (from CORELANE_IDLE_TIME): 0 ms is not between 1 ms and 24 h\n",
         ),
     ] {
         let output = parsed_with(&[(variable, value)], "");

@@ -28,7 +28,8 @@ pub trait Handler {
         Ok(())
     }
 
-    /// The templates of its routes, in the order of the numbers it notes in [`Request::note_route`].
+    /// The templates of its routes, in the order of the numbers that [`Request::note_route`]
+    /// takes.
     fn routes(&self) -> Vec<String> {
         Vec::new()
     }

@@ -28,6 +28,8 @@ pub enum StartError {
     Settings(SettingsError),
     /// A worker ended without having been asked to.
     Worker(usize, String),
+    /// More workers than [`crate::limits::WORKERS_MAX`].
+    Workers(usize),
 }
 
 impl StartError {
@@ -45,6 +47,9 @@ impl StartError {
             StartError::Worker(..) => {
                 Some("this is a defect of the application or of corelane".to_owned())
             }
+            StartError::Workers(_) => {
+                Some("one worker for each CPU is what pays; leave the number out".to_owned())
+            }
             _ => None,
         }
     }
@@ -60,6 +65,7 @@ impl fmt::Display for StartError {
             StartError::Listeners(count) => write!(f, "cannot listen on {count} addresses"),
             StartError::Settings(error) => write!(f, "setting {error}"),
             StartError::Worker(index, reason) => write!(f, "worker {index} ended: {reason}"),
+            StartError::Workers(count) => write!(f, "cannot run {count} workers"),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::running::Running;
 use super::spawn::{self, Plan};
 use super::{Result, StartError};
 use crate::api::{Handler, WorkerInfo};
-use crate::limits::{CONNECTIONS_MAX, LISTENERS_MAX};
+use crate::limits::{CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
 use crate::report::ServerReport;
 use crate::settings::Settings;
 use crate::sys::{self, Signal, Signals};
@@ -147,6 +147,9 @@ impl Server {
         self.settings.validate()?;
         let cpus = sys::worker_cpus();
         let workers = self.workers.map_or(cpus.workers(), NonZeroUsize::get);
+        if workers > WORKERS_MAX {
+            return Err(StartError::Workers(workers));
+        }
         let pin = self.pin && workers <= cpus.cpus.len();
         let cpus = (0..workers).map(|index| pin.then(|| cpus.cpus[index])).collect();
         let per_worker = self.addresses.len() + 2;
