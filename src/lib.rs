@@ -20,6 +20,7 @@ pub mod app;
 pub mod proto;
 
 // Floor 4.
+pub mod testing;
 pub mod worker;
 
 // Floor 5.
@@ -32,5 +33,6 @@ pub use app::Router;
 pub use control::{Result, Running, Server, StartError};
 pub use mem::Bytes;
 pub use settings::Settings;
+pub use testing::TestClient;
 pub use wire::head::{Method, Version};
 pub use wire::status::Status;
