@@ -23,7 +23,13 @@ impl Moment {
 
     /// Time from `earlier` to this moment; zero if `earlier` is later.
     pub const fn since(self, earlier: Moment) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// Nanoseconds from `earlier` to this moment; zero if `earlier` is later.
+    #[inline]
+    pub const fn nanos_since(self, earlier: Moment) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 
@@ -31,8 +37,11 @@ impl Add<Duration> for Moment {
     type Output = Moment;
 
     /// Saturates at [`Moment::NEVER`].
+    #[inline]
     fn add(self, duration: Duration) -> Moment {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        // In 64 bits: this is on the path of every request.
+        let whole = duration.as_secs().saturating_mul(1_000_000_000);
+        let nanos = whole.saturating_add(u64::from(duration.subsec_nanos()));
         Moment(self.0.saturating_add(nanos))
     }
 }

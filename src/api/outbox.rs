@@ -161,13 +161,13 @@ impl Outbox {
             body.extend_from_slice(b",\"message\":\"");
             escape_json(&mut body, message);
             body.extend_from_slice(b"\"}}");
-            self.answer(b"application/json", &body);
+            self.answer(b"Content-Type: application/json\r\n", &body);
         } else {
             body.extend_from_slice(status.to_string().as_bytes());
             body.extend_from_slice(b"\n");
             body.extend_from_slice(message.as_bytes());
             body.extend_from_slice(b"\n");
-            self.answer(b"text/plain; charset=utf-8", &body);
+            self.answer(b"Content-Type: text/plain; charset=utf-8\r\n", &body);
         }
         self.rendered = body;
     }
@@ -203,20 +203,20 @@ impl Outbox {
         write(&mut self.rendered).map_err(Error::internal)
     }
 
-    pub(super) fn answer_rendered(&mut self, content_type: &[u8]) {
+    pub(super) fn answer_rendered(&mut self, type_line: &'static [u8]) {
         let body = std::mem::take(&mut self.rendered);
         if body.len() > INLINE_BODY_BYTES_MAX && body.len() > SPARE_BODY_BYTES_MAX {
-            self.answer_large(content_type, Bytes::Owned(body));
+            self.answer_large(type_line, Bytes::Owned(body));
             return;
         }
-        self.answer(content_type, &body);
+        self.answer(type_line, &body);
         self.rendered = body;
     }
 
     /// Answers with a body that is copied behind its head.
     #[inline]
-    pub(super) fn answer(&mut self, content_type: &[u8], body: &[u8]) {
-        self.write_head(content_type, body.len());
+    pub(super) fn answer(&mut self, type_line: &'static [u8], body: &[u8]) {
+        self.write_head(type_line, body.len());
         if self.sends_body() {
             if body.len() <= INLINE_BODY_BYTES_MAX {
                 self.queue.tail().extend_from_slice(body);
@@ -228,12 +228,12 @@ impl Outbox {
     }
 
     /// Answers with a body that is sent from where it is, if it is not small.
-    pub(super) fn answer_large(&mut self, content_type: &[u8], body: Bytes) {
+    pub(super) fn answer_large(&mut self, type_line: &'static [u8], body: Bytes) {
         if body.len() <= INLINE_BODY_BYTES_MAX {
-            self.answer(content_type, body.as_slice());
+            self.answer(type_line, body.as_slice());
             return;
         }
-        self.write_head(content_type, body.len());
+        self.write_head(type_line, body.len());
         if self.sends_body() {
             self.queue.push_large(body);
         }
@@ -245,7 +245,7 @@ impl Outbox {
     }
 
     #[inline]
-    fn write_head(&mut self, content_type: &[u8], length: usize) {
+    fn write_head(&mut self, type_line: &'static [u8], length: usize) {
         debug_assert!(!self.answer.done, "a request is answered once");
         let status = self.answer.status;
         let out = self.queue.tail();
@@ -256,10 +256,8 @@ impl Outbox {
             out.extend_from_slice(&self.opening[encode::OK_LINE.len()..]);
         }
         if !status.is_bodiless() {
-            if !content_type.is_empty() && !self.answer.has_content_type {
-                out.extend_from_slice(b"Content-Type: ");
-                out.extend_from_slice(content_type);
-                out.extend_from_slice(b"\r\n");
+            if !self.answer.has_content_type {
+                out.extend_from_slice(type_line);
             }
             encode::content_length(out, length as u64);
         }
@@ -268,7 +266,9 @@ impl Outbox {
             Persist::KeepAlive10 => out.extend_from_slice(b"Connection: keep-alive\r\n"),
             Persist::Close => out.extend_from_slice(b"Connection: close\r\n"),
         }
-        out.extend_from_slice(&self.fields);
+        if !self.fields.is_empty() {
+            out.extend_from_slice(&self.fields);
+        }
         out.extend_from_slice(b"\r\n");
     }
 }

@@ -90,9 +90,14 @@ impl<'a> Request<'a> {
     }
 
     /// The target's path as sent, percent escapes included; `*` for the asterisk form.
-    #[inline]
     pub fn path(&self) -> &'a str {
-        ascii(self.parts.target.path_of(self.parts.block))
+        ascii(self.path_bytes())
+    }
+
+    /// [`Request::path`] as bytes, all of them ASCII.
+    #[inline]
+    pub fn path_bytes(&self) -> &'a [u8] {
+        self.parts.target.path_of(self.parts.block)
     }
 
     /// Whether the path contains percent escapes.

@@ -89,9 +89,12 @@ pub struct Response<'a> {
     fault: Option<String>,
 }
 
-const TEXT: &[u8] = b"text/plain; charset=utf-8";
-const HTML: &[u8] = b"text/html; charset=utf-8";
-const BYTES: &[u8] = b"application/octet-stream";
+/// Content types as whole lines: one copy each.
+const TEXT: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n";
+const HTML: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n";
+const BYTES: &[u8] = b"Content-Type: application/octet-stream\r\n";
+#[cfg(feature = "json")]
+const JSON: &[u8] = b"Content-Type: application/json\r\n";
 
 impl<'a> Response<'a> {
     /// An answer that will be written to `outbox`.
@@ -192,31 +195,31 @@ impl<'a> Response<'a> {
     #[cfg(feature = "json")]
     pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) -> HandlerResult {
         self.outbox.render(|scratch| serde_json::to_writer(scratch, value))?;
-        self.finish_rendered(b"application/json")
+        self.finish_rendered(JSON)
     }
 
-    fn finish(self, content_type: &[u8], body: Body<'_>) -> HandlerResult {
+    fn finish(self, type_line: &'static [u8], body: Body<'_>) -> HandlerResult {
         match body {
             Body::Formatted(text) => {
                 if let Some(text) = text.as_str() {
-                    return self.finish(content_type, Body::Borrowed(text.as_bytes()));
+                    return self.finish(type_line, Body::Borrowed(text.as_bytes()));
                 }
                 self.outbox.render(|scratch| std::io::Write::write_fmt(scratch, text))?;
-                self.finish_rendered(content_type)
+                self.finish_rendered(type_line)
             }
             Body::Borrowed(bytes) => {
-                self.expect_sound()?.answer(content_type, bytes);
+                self.expect_sound()?.answer(type_line, bytes);
                 Ok(Responded(()))
             }
             Body::Whole(bytes) => {
-                self.expect_sound()?.answer_large(content_type, bytes);
+                self.expect_sound()?.answer_large(type_line, bytes);
                 Ok(Responded(()))
             }
         }
     }
 
-    fn finish_rendered(self, content_type: &[u8]) -> HandlerResult {
-        self.expect_sound()?.answer_rendered(content_type);
+    fn finish_rendered(self, type_line: &'static [u8]) -> HandlerResult {
+        self.expect_sound()?.answer_rendered(type_line);
         Ok(Responded(()))
     }
 

@@ -2,6 +2,8 @@
 //! Knows nothing of how requests arrive or answers leave.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::api::{Error, Handler, HandlerResult, Params, Request, Response};
 use crate::limits::ROUTE_PARAMS_MAX;
@@ -10,6 +12,41 @@ use crate::wire::status::Status;
 use crate::wire::target::normalise_unreserved;
 
 type BoxedHandler = Box<dyn FnMut(&Request<'_>, Response<'_>) -> HandlerResult>;
+
+/// Routes without parameters by their path, before any tree is asked.
+type ExactRoutes = HashMap<Box<[u8]>, u16, BuildHasherDefault<PathHasher>>;
+
+/// Multiplies and folds words of eight bytes. The keys are the operator's, so nobody can choose
+/// them to collide.
+#[derive(Default)]
+struct PathHasher(u64);
+
+impl Hasher for PathHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            self.write_u64(u64::from_le_bytes(word.try_into().unwrap_or_default()));
+        }
+        let rest = words.remainder().iter().fold(0, |rest, byte| rest << 8 | u64::from(*byte));
+        self.write_u64(rest);
+    }
+
+    #[inline]
+    fn write_u64(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+
+    #[inline]
+    fn write_usize(&mut self, length: usize) {
+        self.0 = length as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 struct Route {
     method: Method,
@@ -29,6 +66,7 @@ struct Route {
 /// error at start.
 #[derive(Default)]
 pub struct Router {
+    exact: [ExactRoutes; Method::KNOWN.len()],
     /// One tree a method, of indices into `routes`.
     trees: [matchit::Router<u16>; Method::KNOWN.len()],
     routes: Vec<Route>,
@@ -115,6 +153,9 @@ impl Router {
             }
             other => format!("{name} {pattern}: {other}"),
         })?;
+        if !pattern.contains(['{', '}']) {
+            self.exact[method as usize].insert(pattern.as_bytes().into(), index);
+        }
         self.routes.push(Route { method, template: pattern.to_owned(), handler });
         Ok(())
     }
@@ -138,6 +179,24 @@ impl Router {
             names.push("OPTIONS");
         }
         names.join(", ")
+    }
+
+    fn handle_by_tree(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
+        let path = match request.path() {
+            path if request.path_has_escapes() => normalised(path),
+            path => Cow::Borrowed(path),
+        };
+        let method = request.method();
+        let mut found = self.trees[method as usize].at(&path);
+        if found.is_err() && method == Method::Head {
+            found = self.trees[Method::Get as usize].at(&path);
+        }
+        let Ok(found) = found else { return self.unmatched(request, &path, response) };
+        let index = *found.value;
+        request.note_route(index);
+        let handler = &mut self.routes[usize::from(index)].handler;
+        let params: Params<'_> = found.params.iter().collect();
+        handler(&request.with_params(&params), response)
     }
 
     /// Answers what no route matches.
@@ -170,24 +229,14 @@ impl Router {
 impl Handler for Router {
     #[inline]
     fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
-        let path = match request.path() {
-            path if request.path_has_escapes() => normalised(path),
-            path => Cow::Borrowed(path),
-        };
-        let method = request.method();
-        let mut found = self.trees[method as usize].at(&path);
-        if found.is_err() && method == Method::Head {
-            found = self.trees[Method::Get as usize].at(&path);
+        // A path without parameters is the more specific one, so the trees would agree.
+        match self.exact[request.method() as usize].get(request.path_bytes()) {
+            Some(index) => {
+                request.note_route(*index);
+                (self.routes[usize::from(*index)].handler)(request, response)
+            }
+            None => self.handle_by_tree(request, response),
         }
-        let Ok(found) = found else { return self.unmatched(request, &path, response) };
-        let index = *found.value;
-        request.note_route(index);
-        let handler = &mut self.routes[usize::from(index)].handler;
-        if found.params.is_empty() {
-            return handler(request, response);
-        }
-        let params: Params<'_> = found.params.iter().collect();
-        handler(&request.with_params(&params), response)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -211,5 +260,51 @@ fn normalised(path: &str) -> Cow<'_, str> {
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.routes()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answering(_: &Request<'_>, response: Response<'_>) -> HandlerResult {
+        response.text("")
+    }
+
+    #[test]
+    fn two_patterns_for_the_same_paths_are_a_fault_that_names_both() {
+        let router = Router::new().get("/a/{x}", answering).get("/a/{y}", answering);
+        let fault = router.check().unwrap_err();
+        assert!(fault.contains("/a/{x}") && fault.contains("/a/{y}"), "{fault}");
+        let router = Router::new().get("/a", answering).get("/a", answering);
+        assert!(router.check().is_err());
+        let router = Router::new().get("/a/{x}", answering).post("/a/{y}", answering);
+        assert_eq!(router.check(), Ok(()), "another method has another tree");
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_match_is_a_fault() {
+        for pattern in
+            ["", "a", "/{", "/{a}{b}", "/{*a}/b", &"/{a}".repeat(9).replace("a}/", "b}/")]
+        {
+            assert!(Router::new().get(pattern, answering).check().is_err(), "{pattern}");
+        }
+        assert!(Router::new().route(Method::Connect, "/", answering).check().is_err());
+    }
+
+    #[test]
+    fn the_routes_are_named_in_the_order_of_their_numbers() {
+        let router = Router::new().get("/", answering).post("/{a}", answering);
+        assert_eq!(router.routes(), ["GET /", "POST /{a}"]);
+    }
+
+    #[test]
+    fn allow_names_what_a_path_answers() {
+        let router = Router::new().get("/a", answering).put("/{x}", answering);
+        assert_eq!(router.allowed("/a"), "GET, HEAD, PUT, OPTIONS");
+        assert_eq!(router.allowed("/b"), "PUT, OPTIONS");
+        let router = Router::new().patch("/a", answering);
+        assert_eq!(router.allowed("/a"), "PATCH, OPTIONS");
+        assert_eq!(router.allowed("/b"), "");
     }
 }

@@ -1,8 +1,6 @@
 //! What one worker counts and measures: plain counters and a histogram, with one writer.
 //! Knows nothing of how they are shown.
 
-use std::time::Duration;
-
 use hdrhistogram::Histogram;
 
 use crate::limits::{LATENCY_DIGITS, LATENCY_MAX_NS};
@@ -66,14 +64,13 @@ impl Stats {
         self.closes[reason as usize] += 1;
     }
 
-    /// Records the service time of `answers` answers that the kernel took together.
+    /// Records the service time in nanoseconds of `answers` answers that the kernel took together.
     #[inline]
-    pub(super) fn record(&mut self, service: Duration, answers: u64) {
+    pub(super) fn record(&mut self, service_ns: u64, answers: u64) {
         if answers == 0 {
             return;
         }
-        let nanos = service.as_nanos().min(u128::from(LATENCY_MAX_NS)) as u64;
-        self.recent.saturating_record_n(nanos.max(1), answers as u32);
+        self.recent.saturating_record_n(service_ns.max(1), answers as u32);
         self.recent_samples += answers;
         if self.recent_samples >= FOLD_SAMPLES {
             self.fold();
@@ -103,9 +100,9 @@ mod tests {
     #[test]
     fn folding_loses_no_sample() {
         let mut stats = Stats::new(0);
-        stats.record(Duration::from_micros(5), 3);
+        stats.record(5_000, 3);
         stats.fold();
-        stats.record(Duration::from_secs(600), 2);
+        stats.record(600 * LATENCY_MAX_NS, 2);
         let times = stats.service_times();
         assert_eq!(times.len(), 5);
         assert_eq!(times.value_at_quantile(0.5) / 10, 500);
