@@ -100,51 +100,20 @@ pub fn parse_head_at(
 ) -> Parse {
     let end_max = start.saturating_add(limits.head_bytes).min(usize::from(u16::MAX));
     let bytes = block.get(..end_max).unwrap_or(block);
-    let parse = level.run(HeadWork { bytes, start, head, progress, limits });
+    if progress.part == Part::Start {
+        head.fields.clear();
+        let whole = WholeLines { bytes, at: start, is_start: true, head, limits };
+        match level.run(whole) {
+            Lines::End(end) => return Parse::Complete { len: end - start },
+            Lines::UpTo(line) if line > start => progress.enter(Part::Line, line),
+            Lines::UpTo(_) => {}
+        }
+    }
+    let parse = Careful { bytes, start, head, progress, limits }.run(level);
     if parse == Parse::Partial && bytes.len() == end_max {
         return Parse::Refused(Refusal::HeadTooLarge);
     }
     parse
-}
-
-struct HeadWork<'a> {
-    bytes: &'a [u8],
-    start: usize,
-    head: &'a mut Head,
-    progress: &'a mut Progress,
-    limits: &'a HeadLimits,
-}
-
-impl Work for HeadWork<'_> {
-    type Output = Parse;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Parse {
-        let HeadWork { bytes, start, head, progress, limits } = self;
-        let mut line = None;
-        if progress.part == Part::Start {
-            head.fields.clear();
-            if S::PAYS {
-                line = request_line(simd, bytes, start, head, limits);
-            }
-        }
-        loop {
-            if let Some(at) = line {
-                match fields(simd, bytes, at, head, limits) {
-                    Lines::End(end) => {
-                        *progress = Progress::default();
-                        return Parse::Complete { len: end - start };
-                    }
-                    Lines::UpTo(at) => progress.enter(Part::Line, at),
-                }
-            }
-            let mut careful = Careful { bytes, start, head, progress, limits };
-            if let Err(parse) = careful.step() {
-                return parse;
-            }
-            line = (S::PAYS && progress.part == Part::Line).then_some(usize::from(progress.at));
-        }
-    }
 }
 
 impl Progress {
@@ -169,6 +138,7 @@ fn span(start: usize, end: usize) -> Span {
 }
 
 /// The span of the value in `start..end` without SP and HTAB around it.
+#[cold]
 fn trimmed(bytes: &[u8], start: usize, end: usize) -> Span {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let value = &bytes[start..end];
@@ -187,6 +157,27 @@ struct Careful<'a> {
 }
 
 impl Careful<'_> {
+    #[cold]
+    fn run(&mut self, level: Level) -> Parse {
+        loop {
+            if let Err(parse) = self.step() {
+                return parse;
+            }
+            if self.progress.part != Part::Line {
+                continue;
+            }
+            let at = usize::from(self.progress.at);
+            let (bytes, limits) = (self.bytes, self.limits);
+            match level.run(WholeLines { bytes, at, is_start: false, head: self.head, limits }) {
+                Lines::End(end) => {
+                    *self.progress = Progress::default();
+                    return Parse::Complete { len: end - self.start };
+                }
+                Lines::UpTo(line) => self.progress.enter(Part::Line, line),
+            }
+        }
+    }
+
     /// Reads the current part; the error is the outcome of the call.
     fn step(&mut self) -> Result<(), Parse> {
         match self.progress.part {
@@ -353,8 +344,45 @@ fn fields_max(limits: &HeadLimits) -> usize {
     limits.fields.min(FIELDS_MAX)
 }
 
+/// Reads complete, valid lines and leaves all others to [`Careful`].
+struct WholeLines<'a> {
+    bytes: &'a [u8],
+    /// Where the head or, if it is behind the request line, the first line starts.
+    at: usize,
+    is_start: bool,
+    head: &'a mut Head,
+    limits: &'a HeadLimits,
+}
+
+/// Where [`WholeLines`] stopped.
+enum Lines {
+    /// Behind the empty line that ends the head.
+    End(usize),
+    /// At the start of a line that is not complete, or that [`Careful`] shall judge.
+    UpTo(usize),
+}
+
+impl Work for WholeLines<'_> {
+    type Output = Lines;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Lines {
+        if !S::PAYS {
+            return Lines::UpTo(self.at);
+        }
+        let WholeLines { bytes, at, is_start, head, limits } = self;
+        if !is_start {
+            return fields(simd, bytes, at, head, limits);
+        }
+        match request_line(simd, bytes, at, head, limits) {
+            Some(line) => fields(simd, bytes, line, head, limits),
+            None => Lines::UpTo(at),
+        }
+    }
+}
+
 /// Reads a complete request line with a common method and version; returns where the next line
-/// starts. `None` leaves it to [`Careful`].
+/// starts.
 #[inline(always)]
 fn request_line<S: Simd>(
     simd: S,
@@ -364,17 +392,7 @@ fn request_line<S: Simd>(
     limits: &HeadLimits,
 ) -> Option<usize> {
     let word = u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?);
-    let (method, name_len) = if word as u32 == u32::from_le_bytes(*b"GET ") {
-        (Method::Get, 3)
-    } else if word << 24 == u64::from_le_bytes(*b"\0\0\0POST ") {
-        (Method::Post, 4)
-    } else if word << 24 == u64::from_le_bytes(*b"\0\0\0HEAD ") {
-        (Method::Head, 4)
-    } else if word as u32 == u32::from_le_bytes(*b"PUT ") {
-        (Method::Put, 3)
-    } else {
-        return None;
-    };
+    let (method, name_len) = common_method(word)?;
     let target = start + name_len + 1;
     let mut window = target;
     let end = loop {
@@ -410,19 +428,27 @@ fn request_line<S: Simd>(
 const HTTP_11_END: u32 = u32::from_le_bytes(*b".1\r\n");
 const HTTP_10_END: u32 = u32::from_le_bytes(*b".0\r\n");
 
-/// Where [`fields`] stopped.
-enum Lines {
-    /// Behind the empty line that ends the head.
-    End(usize),
-    /// At the start of a line that is not complete, or that [`Careful`] shall judge.
-    UpTo(usize),
+/// The method whose name and SP begin `word`, and the bytes of the name.
+#[inline(always)]
+fn common_method(word: u64) -> Option<(Method, usize)> {
+    const GET: u64 = u64::from_le_bytes(*b"\0\0\0\0GET ");
+    const PUT: u64 = u64::from_le_bytes(*b"\0\0\0\0PUT ");
+    const POST: u64 = u64::from_le_bytes(*b"\0\0\0POST ");
+    const HEAD: u64 = u64::from_le_bytes(*b"\0\0\0HEAD ");
+    match (word << 32, word << 24) {
+        (GET, _) => Some((Method::Get, 3)),
+        (_, POST) => Some((Method::Post, 4)),
+        (_, HEAD) => Some((Method::Head, 4)),
+        (PUT, _) => Some((Method::Put, 3)),
+        _ => None,
+    }
 }
 
 /// Reads complete field lines from `line` on, 64 bytes at a time.
 ///
 /// All names of a window are found at once: adding the bit of each line start to the mask of
 /// token bytes carries through the name to the bit behind it, where the colon has to be. The same
-/// addition brings a name over the border of two windows, with the carry.
+/// carry brings a name over the border of two windows.
 #[inline(always)]
 fn fields<S: Simd>(
     simd: S,
@@ -434,104 +460,57 @@ fn fields<S: Simd>(
     let fields_max = fields_max(limits);
     let mut line = line;
     let mut window = line;
-    // What stands behind the last colon found; `window` or more: none in this line yet.
-    let mut colon = window;
-    let mut before = Before { lf: 1 << 63, ..Before::default() };
+    // The end of the current line's name; not before `window` means: not known yet.
+    let mut name_end = window;
+    // From the window before: whether it ended in a CR, behind an LF, inside of a name.
+    let (mut cr_before, mut start_before, mut in_name) = (0, 1, false);
     loop {
-        let masks = simd.masks(bytes, window);
-        let found = before.next(masks);
-        let mut colons = found.colons;
-        let mut ends = found.ends;
-        if colon >= window {
-            colon = window + colons.trailing_zeros() as usize;
-            colons &= colons.wrapping_sub(1);
+        let Masks { token, allowed, cr, lf } = simd.masks(bytes, window);
+        let starts = lf << 1 | start_before;
+        let (sum, carried) = token.overflowing_add(starts | u64::from(in_name));
+        let mut name_ends = sum & !token;
+        // No byte or a forbidden one, CR or LF alone, a line without a name: an empty one at best.
+        let wrong = !allowed | (lf ^ (cr << 1 | cr_before)) | (name_ends & cr);
+        (cr_before, start_before, in_name) = (cr >> 63, lf >> 63, carried);
+
+        let mut ends = lf & wrong.wrapping_sub(1) & !wrong;
+        if name_end >= window {
+            name_end = window + name_ends.trailing_zeros() as usize;
+            name_ends &= name_ends.wrapping_sub(1);
         }
         while ends != 0 {
             let next = window + ends.trailing_zeros() as usize + 1;
             ends &= ends - 1;
-            let value = if before.has_blanks {
-                trimmed(bytes, colon + 1, next - 2)
-            } else {
-                span(colon + 2, next - 2)
+            let Some(field) = field(bytes, line, name_end, next - 2) else {
+                return Lines::UpTo(line);
             };
-            let field = Field { name: span(line, colon), value };
             if head.fields.len() >= fields_max || head.fields.try_push(field).is_err() {
                 return Lines::UpTo(line);
             }
             line = next;
-            colon = window + colons.trailing_zeros() as usize;
-            colons &= colons.wrapping_sub(1);
+            name_end = window + name_ends.trailing_zeros() as usize;
+            name_ends &= name_ends.wrapping_sub(1);
         }
-        if let Some(end) = found.head_end {
-            return Lines::End(window + end + 1);
+        if wrong != 0 {
+            let is_end = bytes.get(line..line + 2) == Some(b"\r\n");
+            return if is_end { Lines::End(line + 2) } else { Lines::UpTo(line) };
         }
         window += WINDOW_BYTES;
-        if found.is_last || window >= bytes.len() {
-            return Lines::UpTo(line);
-        }
     }
 }
 
-/// What the bytes before a window mean for it.
-#[derive(Default)]
-struct Before {
-    cr: u64,
-    lf: u64,
-    space: u64,
-    colons: u64,
-    /// The window before ended inside of a name.
-    in_name: bool,
-    /// Some value does not simply stand between one SP and its CR.
-    has_blanks: bool,
-}
-
-/// The structure of one window.
-struct Found {
-    /// The colons behind names.
-    colons: u64,
-    /// The LFs of complete, valid field lines.
-    ends: u64,
-    /// The LF that ends the head, counted from the window's start.
-    head_end: Option<usize>,
-    /// The lines from the first incomplete one on are not for us.
-    is_last: bool,
-}
-
-impl Before {
-    #[inline(always)]
-    fn next(&mut self, masks: Masks) -> Found {
-        let Masks { token, colon, space, cr, lf, control } = masks;
-        // `bits` one byte later, with the last bit of the window before.
-        let behind = |bits: u64, before: u64| bits << 1 | before >> 63;
-
-        let starts = behind(lf, self.lf);
-        let (sum, carried) = token.overflowing_add(starts | u64::from(self.in_name));
-        let name_ends = sum & !token;
-        let colons = name_ends & colon;
-
-        let wrong_name = name_ends & !(colon | starts & cr);
-        let wrong_end = lf ^ behind(cr, self.cr);
-        let wrong_byte = control & !(cr | lf);
-        let wrong = wrong_name | wrong_end | wrong_byte;
-        // All bits below the first wrong one.
-        let lines = lf & wrong.wrapping_sub(1) & !wrong;
-
-        let first = behind(colons, self.colons);
-        let second = first << 1 | self.colons >> 62 & 1;
-        let blanks = first & !space | second & (space | cr) | cr & behind(space, self.space);
-        self.has_blanks |= blanks != 0;
-
-        // With CRs in their places, an empty line is an LF two bytes behind another.
-        let head_ends = lines & (lf << 2 | self.lf >> 62);
-        let head_end = (head_ends != 0).then(|| head_ends.trailing_zeros() as usize);
-        let found = Found {
-            colons,
-            ends: lines & head_ends.wrapping_sub(1) & !head_ends,
-            head_end,
-            is_last: wrong != 0,
-        };
-        (self.cr, self.lf, self.space, self.colons) = (cr, lf, space, colons);
-        self.in_name = carried;
-        found
+/// The field of the line `start..cr`, whose name is a token up to `colon` and whose other bytes
+/// may stand in a value; `None` if it breaks a rule all the same.
+#[inline(always)]
+fn field(bytes: &[u8], start: usize, colon: usize, cr: usize) -> Option<Field> {
+    let [after_name, blank, first] = *bytes.get(colon..)?.first_chunk()?;
+    if after_name != b':' || colon == start {
+        return None;
     }
+    let value = if blank == b' ' && first > b' ' && *bytes.get(cr - 1)? > b' ' {
+        span(colon + 2, cr)
+    } else {
+        trimmed(bytes, colon + 1, cr)
+    };
+    Some(Field { name: span(start, colon), value })
 }

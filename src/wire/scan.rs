@@ -133,16 +133,12 @@ fn end_of(bytes: &[u8], at: usize, is_inside: impl Fn(u8) -> bool) -> usize {
 pub(super) struct Masks {
     /// Of a token. A level may leave out bytes that are rare in names.
     pub(super) token: u64,
-    /// `:`
-    pub(super) colon: u64,
-    /// SP
-    pub(super) space: u64,
+    /// Of a value, or CR, or LF. Never HTAB, which is rare.
+    pub(super) allowed: u64,
     /// CR
     pub(super) cr: u64,
     /// LF
     pub(super) lf: u64,
-    /// Below SP, or DEL. This includes CR, LF, and HTAB, which is rare where it is allowed.
-    pub(super) control: u64,
 }
 
 /// The fewest bytes that [`Simd`] looks at: one vector of the smallest size.
@@ -237,8 +233,9 @@ fn detect() -> Kind {
         let has_avx2 = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2");
-        let has_avx512 =
-            is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+        let has_avx512 = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vbmi");
         match (has_avx2, has_avx512) {
             (true, true) => Kind::Avx512,
             (true, false) => Kind::Avx2,

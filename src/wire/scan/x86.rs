@@ -4,17 +4,16 @@
 #![allow(clippy::unused_self, reason = "a value of a level proves that its instructions exist")]
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512i, _mm_and_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cmplt_epi8,
-    _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+    __m128i, __m256i, __m512i, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8,
+    _mm_cmplt_epi8, _mm_loadu_si128, _mm_max_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
-    _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
-    _mm256_shuffle_epi8, _mm256_srli_epi16, _mm512_and_si512, _mm512_broadcast_i32x4,
-    _mm512_cmpeq_epi8_mask, _mm512_cmpge_epu8_mask, _mm512_cmplt_epu8_mask,
-    _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_srli_epi16,
-    _mm512_sub_epi8, _mm512_test_epi8_mask,
+    _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
+    _mm256_shuffle_epi8, _mm256_srli_epi16, _mm512_cmpge_epu8_mask, _mm512_loadu_si512,
+    _mm512_mask_cmpge_epi8_mask, _mm512_maskz_loadu_epi8, _mm512_maskz_permutex2var_epi8,
+    _mm512_set1_epi8, _mm512_setzero_si512, _mm512_sub_epi8, _mm512_test_epi8_mask,
 };
 
-use super::{Masks, SIMD_BYTES_MIN, Simd, TOKEN, WINDOW_BYTES, Work, classes_of};
+use super::{Masks, SIMD_BYTES_MIN, Simd, TOKEN, VALUE, WINDOW_BYTES, Work, classes_of};
 
 /// SSE2: every x86-64 has it.
 #[derive(Clone, Copy)]
@@ -33,26 +32,68 @@ pub(super) fn run_avx2<W: Work>(work: W) -> W::Output {
     work.run(Avx2(()))
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx2,bmi1,bmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx2,bmi1,bmi2")]
 pub(super) fn run_avx512<W: Work>(work: W) -> W::Output {
     work.run(Avx512(()))
 }
 
-/// Which high nibbles make a token with each low nibble, one bit for each high nibble.
-const LOW_NIBBLES: [u8; 16] = {
+const TOKEN_ROWS: u8 = 0b0111_1100;
+
+/// The bits of the two rows of bytes with this high nibble in [`LOW_NIBBLES`]. Bits 2 to 6 are
+/// token bytes, the others control bytes. Two rows of letters share a bit.
+const HIGH_NIBBLES: [u8; 16] = {
     let mut table = [0; 16];
+    table[0x0] = 1 << 0;
+    table[0x1] = 1 << 1;
+    table[0x2] = 1 << 2;
+    table[0x3] = 1 << 3;
+    table[0x4] = 1 << 4;
+    table[0x6] = 1 << 4;
+    table[0x5] = 1 << 5;
+    table[0x7] = 1 << 6 | 1 << 7;
+    table
+};
+
+/// Which rows have a byte with this low nibble. The row that `@` and the backtick begin has
+/// neither of them, so the backtick is no token byte here; CR and LF are no control bytes.
+const LOW_NIBBLES: [u8; 16] = {
+    let mut table = [TOKEN_ROWS | 0b11; 16];
     let mut byte = 0;
     while byte < 128 {
-        if classes_of(byte) & TOKEN != 0 {
-            table[(byte & 15) as usize] |= 1 << (byte >> 4);
+        let row = HIGH_NIBBLES[(byte >> 4) as usize] & TOKEN_ROWS;
+        if classes_of(byte) & TOKEN == 0 {
+            table[(byte & 15) as usize] &= !row;
         }
+        byte += 1;
+    }
+    table[0xa] &= !1;
+    table[0xd] &= !1;
+    table[0xf] |= 1 << 7;
+    table
+};
+
+/// Bits of a byte in [`ASCII_CLASSES`].
+const CLASS_TOKEN: i8 = 1;
+const CLASS_CONTROL: i8 = 2;
+const CLASS_CR: i8 = 4;
+const CLASS_LF: i8 = 8;
+
+/// The classes of the bytes below 128, two halves of a table for `vpermi2b`.
+static ASCII_CLASSES: [[i8; 64]; 2] = {
+    let mut table = [[0; 64]; 2];
+    let mut byte = 0;
+    while byte < 128 {
+        table[(byte >> 6) as usize][(byte & 63) as usize] = match byte {
+            b'\r' => CLASS_CR,
+            b'\n' => CLASS_LF,
+            _ if classes_of(byte) & TOKEN != 0 => CLASS_TOKEN,
+            _ if classes_of(byte) & VALUE == 0 || byte == b'\t' => CLASS_CONTROL,
+            _ => 0,
+        };
         byte += 1;
     }
     table
 };
-
-/// The bit of each high nibble in `LOW_NIBBLES`; none for those of bytes that are not ASCII.
-const HIGH_NIBBLES: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// A vector of bytes and the masks it makes, one bit for each of its bytes.
 ///
@@ -121,14 +162,14 @@ impl Vector for Bytes16 {
             let lower = Bytes16(_mm_or_si128(self.0, _mm_set1_epi8(0x20)));
             let alphanumeric = _mm_or_si128(lower.between(b'a', b'z'), self.between(b'0', b'9'));
             let symbol = _mm_or_si128(self.equal(b'-'), self.equal(b'_'));
-            let low = _mm_cmpeq_epi8(_mm_min_epu8(self.0, _mm_set1_epi8(0x1f)), self.0);
+            let printable = _mm_cmpeq_epi8(_mm_max_epu8(self.0, _mm_set1_epi8(0x20)), self.0);
+            let printable = _mm_andnot_si128(self.equal(0x7f), printable);
+            let (cr, lf) = (Self::bits(self.equal(b'\r')), Self::bits(self.equal(b'\n')));
             Masks {
                 token: Self::bits(_mm_or_si128(alphanumeric, symbol)),
-                colon: Self::bits(self.equal(b':')),
-                space: Self::bits(self.equal(b' ')),
-                cr: Self::bits(self.equal(b'\r')),
-                lf: Self::bits(self.equal(b'\n')),
-                control: Self::bits(_mm_or_si128(low, self.equal(0x7f))),
+                allowed: Self::bits(printable) | cr | lf,
+                cr,
+                lf,
             }
         }
     }
@@ -180,15 +221,14 @@ impl Vector for Bytes32 {
                 _mm256_shuffle_epi8(low_nibbles, self.0),
                 _mm256_shuffle_epi8(high_nibbles, high),
             );
+            // A byte has one bit or none. Signed, those of tokens are above 3, and bit 7 is below.
+            let token = _mm256_cmpgt_epi8(rows, _mm256_set1_epi8(3));
             let other = _mm256_cmpeq_epi8(rows, _mm256_set1_epi8(0));
-            let low = _mm256_cmpeq_epi8(_mm256_min_epu8(self.0, _mm256_set1_epi8(0x1f)), self.0);
             Masks {
-                token: Self::bits(other) ^ u64::from(u32::MAX),
-                colon: Self::bits(self.equal(b':')),
-                space: Self::bits(self.equal(b' ')),
+                token: Self::bits(token),
+                allowed: Self::bits(_mm256_or_si256(token, other)),
                 cr: Self::bits(self.equal(b'\r')),
                 lf: Self::bits(self.equal(b'\n')),
-                control: Self::bits(_mm256_or_si256(low, self.equal(0x7f))),
             }
         }
     }
@@ -242,11 +282,9 @@ impl Bits for Masks {
     fn join(self, other: Masks, shift: usize) -> Masks {
         Masks {
             token: self.token.join(other.token, shift),
-            colon: self.colon.join(other.colon, shift),
-            space: self.space.join(other.space, shift),
+            allowed: self.allowed.join(other.allowed, shift),
             cr: self.cr.join(other.cr, shift),
             lf: self.lf.join(other.lf, shift),
-            control: self.control.join(other.control, shift),
         }
     }
 
@@ -254,11 +292,9 @@ impl Bits for Masks {
     fn skip(self, count: usize) -> Masks {
         Masks {
             token: self.token >> count,
-            colon: self.colon >> count,
-            space: self.space >> count,
+            allowed: self.allowed >> count,
             cr: self.cr >> count,
             lf: self.lf >> count,
-            control: self.control >> count,
         }
     }
 }
@@ -349,39 +385,30 @@ impl Avx512 {
     }
 }
 
-impl Bytes64 {
-    #[inline(always)]
-    fn equal(self, byte: u8) -> u64 {
-        // SAFETY: a `Bytes64` is made only under AVX-512.
-        unsafe { _mm512_cmpeq_epi8_mask(self.vector, _mm512_set1_epi8(byte.cast_signed())) }
-    }
-}
-
 impl Simd for Avx512 {
     const PAYS: bool = true;
 
     #[inline(always)]
     fn masks(self, bytes: &[u8], at: usize) -> Masks {
-        let Some(bytes) = self.load(bytes, at) else { return Masks::default() };
-        // SAFETY: a `Bytes64` is made only under AVX-512; the tables have 16 bytes.
-        let (token, low) = unsafe {
-            let low_nibbles = _mm512_broadcast_i32x4(Bytes16::load(&LOW_NIBBLES, 0).0);
-            let high_nibbles = _mm512_broadcast_i32x4(Bytes16::load(&HIGH_NIBBLES, 0).0);
-            let high = _mm512_and_si512(_mm512_srli_epi16(bytes.vector, 4), _mm512_set1_epi8(15));
-            let token = _mm512_test_epi8_mask(
-                // A byte from 0x80 on makes 0 here.
-                _mm512_shuffle_epi8(low_nibbles, bytes.vector),
-                _mm512_shuffle_epi8(high_nibbles, high),
-            );
-            (token, _mm512_cmplt_epu8_mask(bytes.vector, _mm512_set1_epi8(0x20)))
+        let Some(Bytes64 { vector, valid }) = self.load(bytes, at) else {
+            return Masks::default();
         };
-        Masks {
-            token,
-            colon: bytes.equal(b':'),
-            space: bytes.equal(b' '),
-            cr: bytes.equal(b'\r'),
-            lf: bytes.equal(b'\n'),
-            control: (low | bytes.equal(0x7f)) & bytes.valid,
+        let [low, high] = &ASCII_CLASSES;
+        // SAFETY: a `Bytes64` is made only under AVX-512; each half of the table has 64 bytes.
+        unsafe {
+            let ascii = _mm512_mask_cmpge_epi8_mask(valid, vector, _mm512_setzero_si512());
+            let classes = _mm512_maskz_permutex2var_epi8(
+                ascii,
+                _mm512_loadu_si512(low.as_ptr().cast()),
+                vector,
+                _mm512_loadu_si512(high.as_ptr().cast()),
+            );
+            Masks {
+                token: _mm512_test_epi8_mask(classes, _mm512_set1_epi8(CLASS_TOKEN)),
+                allowed: valid & !_mm512_test_epi8_mask(classes, _mm512_set1_epi8(CLASS_CONTROL)),
+                cr: _mm512_test_epi8_mask(classes, _mm512_set1_epi8(CLASS_CR)),
+                lf: _mm512_test_epi8_mask(classes, _mm512_set1_epi8(CLASS_LF)),
+            }
         }
     }
 
