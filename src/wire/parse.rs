@@ -102,8 +102,7 @@ pub fn parse_head_at(
     let bytes = block.get(..end_max).unwrap_or(block);
     if progress.part == Part::Start {
         head.fields.clear();
-        let whole = WholeLines { bytes, at: start, is_start: true, head, limits };
-        match level.run(whole) {
+        match level.run::<HeadStart>(bytes, start, head, limits) {
             Lines::End(end) => return Parse::Complete { len: end - start },
             Lines::UpTo(line) if line > start => progress.enter(Part::Line, line),
             Lines::UpTo(_) => {}
@@ -167,8 +166,7 @@ impl Careful<'_> {
                 continue;
             }
             let at = usize::from(self.progress.at);
-            let (bytes, limits) = (self.bytes, self.limits);
-            match level.run(WholeLines { bytes, at, is_start: false, head: self.head, limits }) {
+            match level.run::<FieldLines>(self.bytes, at, self.head, self.limits) {
                 Lines::End(end) => {
                     *self.progress = Progress::default();
                     return Parse::Complete { len: end - self.start };
@@ -344,17 +342,7 @@ fn fields_max(limits: &HeadLimits) -> usize {
     limits.fields.min(FIELDS_MAX)
 }
 
-/// Reads complete, valid lines and leaves all others to [`Careful`].
-struct WholeLines<'a> {
-    bytes: &'a [u8],
-    /// Where the head or, if it is behind the request line, the first line starts.
-    at: usize,
-    is_start: bool,
-    head: &'a mut Head,
-    limits: &'a HeadLimits,
-}
-
-/// Where [`WholeLines`] stopped.
+/// Where reading whole lines stopped.
 enum Lines {
     /// Behind the empty line that ends the head.
     End(usize),
@@ -362,27 +350,59 @@ enum Lines {
     UpTo(usize),
 }
 
-impl Work for WholeLines<'_> {
-    type Output = Lines;
+/// Reads complete, valid lines from the start of a head on.
+struct HeadStart;
+
+impl Work for HeadStart {
+    type Out = Head;
+    type Bounds = HeadLimits;
+    type Outcome = Lines;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Lines {
+    fn run<S: Simd>(
+        simd: S,
+        bytes: &[u8],
+        at: usize,
+        head: &mut Head,
+        limits: &HeadLimits,
+    ) -> Lines {
         if !S::PAYS {
-            return Lines::UpTo(self.at);
+            return Lines::UpTo(at);
         }
-        let WholeLines { bytes, at, is_start, head, limits } = self;
-        if !is_start {
-            return fields(simd, bytes, at, head, limits);
-        }
-        match request_line(simd, bytes, at, head, limits) {
-            Some(line) => fields(simd, bytes, line, head, limits),
-            None => Lines::UpTo(at),
-        }
+        let Some(line) = request_line(simd, bytes, at, head, limits) else {
+            return Lines::UpTo(at);
+        };
+        // The first window serves for the request line and, if any are in it, for fields.
+        let window = if line > at + WINDOW_BYTES { line } else { at };
+        fields(simd, bytes, window, line, head, limits)
     }
 }
 
-/// Reads a complete request line with a common method and version; returns where the next line
-/// starts.
+/// Reads complete, valid lines from the start of a field line on.
+struct FieldLines;
+
+impl Work for FieldLines {
+    type Out = Head;
+    type Bounds = HeadLimits;
+    type Outcome = Lines;
+
+    #[inline(always)]
+    fn run<S: Simd>(
+        simd: S,
+        bytes: &[u8],
+        at: usize,
+        head: &mut Head,
+        limits: &HeadLimits,
+    ) -> Lines {
+        if !S::PAYS {
+            return Lines::UpTo(at);
+        }
+        fields(simd, bytes, at, at, head, limits)
+    }
+}
+
+/// Reads a complete request line with a common method and version and a target that ends in the
+/// first window; returns where the next line starts.
 #[inline(always)]
 fn request_line<S: Simd>(
     simd: S,
@@ -394,17 +414,8 @@ fn request_line<S: Simd>(
     let word = u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?);
     let (method, name_len) = common_method(word)?;
     let target = start + name_len + 1;
-    let mut window = target;
-    let end = loop {
-        let stops = simd.non_target(bytes, window);
-        if stops != 0 {
-            break window + stops.trailing_zeros() as usize;
-        }
-        window += WINDOW_BYTES;
-        if window >= bytes.len() {
-            return None;
-        }
-    };
+    let stops = simd.non_target(bytes, start) >> (name_len + 1);
+    let end = target + stops.trailing_zeros() as usize;
     let rest: &[u8; 11] = bytes.get(end..)?.first_chunk()?;
     let (left, right) = (rest.first_chunk()?, rest.last_chunk()?);
     let version = match u32::from_le_bytes(*right) {
@@ -413,7 +424,7 @@ fn request_line<S: Simd>(
         _ => return None,
     };
     if u64::from_le_bytes(*left) != u64::from_le_bytes(*b" HTTP/1.")
-        || end == target
+        || stops & 1 != 0
         || end - target > limits.target_bytes
     {
         return None;
@@ -444,7 +455,8 @@ fn common_method(word: u64) -> Option<(Method, usize)> {
     }
 }
 
-/// Reads complete field lines from `line` on, 64 bytes at a time.
+/// Reads complete field lines from `line` on, 64 bytes at a time, the first of them from `window`
+/// on: at `line`, or before it at the start of the request line that ends there.
 ///
 /// All names of a window are found at once: adding the bit of each line start to the mask of
 /// token bytes carries through the name to the bit behind it, where the colon has to be. The same
@@ -453,27 +465,27 @@ fn common_method(word: u64) -> Option<(Method, usize)> {
 fn fields<S: Simd>(
     simd: S,
     bytes: &[u8],
+    window: usize,
     line: usize,
     head: &mut Head,
     limits: &HeadLimits,
 ) -> Lines {
     let fields_max = fields_max(limits);
-    let mut line = line;
-    let mut window = line;
+    // The LF of the request line, if the window begins with it, ends no field.
+    let mut foreign = if line > window { 1 << (line - 1 - window) } else { 0 };
+    let (mut window, mut line) = (window, line);
     // The end of the current line's name; not before `window` means: not known yet.
     let mut name_end = window;
-    // From the window before: whether it ended in a CR, behind an LF, inside of a name.
-    let (mut cr_before, mut start_before, mut in_name) = (0, 1, false);
+    // From the window before: whether a name begins or goes on, and whether an LF is due.
+    let (mut name_due, mut lf_due) = (u64::from(foreign == 0), 0);
     loop {
         let Masks { token, allowed, cr, lf } = simd.masks(bytes, window);
-        let starts = lf << 1 | start_before;
-        let (sum, carried) = token.overflowing_add(starts | u64::from(in_name));
+        let (sum, carried) = token.overflowing_add(lf << 1 | name_due);
         let mut name_ends = sum & !token;
-        // No byte or a forbidden one, CR or LF alone, a line without a name: an empty one at best.
-        let wrong = !allowed | (lf ^ (cr << 1 | cr_before)) | (name_ends & cr);
-        (cr_before, start_before, in_name) = (cr >> 63, lf >> 63, carried);
-
-        let mut ends = lf & wrong.wrapping_sub(1) & !wrong;
+        // No byte or a forbidden one, CR or LF alone, a line without a colon: an empty one at best.
+        let wrong = !allowed | (lf ^ (cr << 1 | lf_due)) | (name_ends & cr);
+        let mut ends = lf & wrong.wrapping_sub(1) & !wrong & !foreign;
+        (name_due, lf_due, foreign) = (lf >> 63 | u64::from(carried), cr >> 63, 0);
         if name_end >= window {
             name_end = window + name_ends.trailing_zeros() as usize;
             name_ends &= name_ends.wrapping_sub(1);
@@ -503,14 +515,13 @@ fn fields<S: Simd>(
 /// may stand in a value; `None` if it breaks a rule all the same.
 #[inline(always)]
 fn field(bytes: &[u8], start: usize, colon: usize, cr: usize) -> Option<Field> {
-    let [after_name, blank, first] = *bytes.get(colon..)?.first_chunk()?;
-    if after_name != b':' || colon == start {
-        return None;
-    }
-    let value = if blank == b' ' && first > b' ' && *bytes.get(cr - 1)? > b' ' {
-        span(colon + 2, cr)
-    } else {
-        trimmed(bytes, colon + 1, cr)
+    let rest = bytes.get(colon..cr)?;
+    let value = match rest {
+        [b':', b' ', first, ..] if *first > b' ' && rest[rest.len() - 1] > b' ' => {
+            span(colon + 2, cr)
+        }
+        [b':', ..] => trimmed(bytes, colon + 1, cr),
+        _ => return None,
     };
-    Some(Field { name: span(start, colon), value })
+    (colon > start).then_some(Field { name: span(start, colon), value })
 }

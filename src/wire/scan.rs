@@ -141,9 +141,6 @@ pub(super) struct Masks {
     pub(super) lf: u64,
 }
 
-/// The fewest bytes that [`Simd`] looks at: one vector of the smallest size.
-pub(super) const SIMD_BYTES_MIN: usize = 16;
-
 /// Bytes that one window covers.
 pub(super) const WINDOW_BYTES: usize = 64;
 
@@ -152,20 +149,32 @@ pub(super) trait Simd: Copy {
     /// Whether it is faster than looking at bytes one by one; if not, the masks are empty.
     const PAYS: bool;
 
-    /// Classifies `bytes[at..]`, at most 64 of them. All masks are empty if `bytes` is shorter
-    /// than [`SIMD_BYTES_MIN`] or `at` is not inside.
+    /// Classifies `bytes[at..]`, at most 64 of them. All masks are empty if `at` is not inside, or
+    /// if all the bytes do not fill a vector of this level.
     fn masks(self, bytes: &[u8], at: usize) -> Masks;
 
     /// The bytes of `bytes[at..]`, at most 64, that do not belong into a target. Empty like `masks`.
     fn non_target(self, bytes: &[u8], at: usize) -> u64;
 }
 
-/// Work that is compiled once for each level.
+/// Work that is compiled once for each level. What it needs comes as parameters, not as a struct:
+/// they stay in registers.
 pub(super) trait Work {
-    type Output;
+    /// What it writes.
+    type Out;
+    /// What it must keep to.
+    type Bounds;
+    /// What it returns.
+    type Outcome;
 
     /// Must be `#[inline(always)]`, or it is compiled without the level's instructions.
-    fn run<S: Simd>(self, simd: S) -> Self::Output;
+    fn run<S: Simd>(
+        simd: S,
+        bytes: &[u8],
+        at: usize,
+        out: &mut Self::Out,
+        bounds: &Self::Bounds,
+    ) -> Self::Outcome;
 }
 
 /// A set of vector instructions that this processor has.
@@ -210,19 +219,25 @@ impl Level {
             .map(Level)
     }
 
-    /// Runs `work` with this level's instructions.
+    /// Runs `W` with this level's instructions.
     #[inline]
-    pub(super) fn run<W: Work>(self, work: W) -> W::Output {
+    pub(super) fn run<W: Work>(
+        self,
+        bytes: &[u8],
+        at: usize,
+        out: &mut W::Out,
+        bounds: &W::Bounds,
+    ) -> W::Outcome {
         #[cfg(target_arch = "x86_64")]
         match self.0 {
             // SAFETY: a `Level` of this kind is made only after `detect` found these features.
-            Kind::Avx512 => return unsafe { x86::run_avx512(work) },
+            Kind::Avx512 => return unsafe { x86::run_avx512::<W>(bytes, at, out, bounds) },
             // SAFETY: as above.
-            Kind::Avx2 => return unsafe { x86::run_avx2(work) },
-            Kind::Sse2 => return work.run(x86::Sse2),
+            Kind::Avx2 => return unsafe { x86::run_avx2::<W>(bytes, at, out, bounds) },
+            Kind::Sse2 => return W::run(x86::Sse2, bytes, at, out, bounds),
             Kind::Portable => {}
         }
-        work.run(Portable)
+        W::run(Portable, bytes, at, out, bounds)
     }
 }
 

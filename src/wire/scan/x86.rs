@@ -13,7 +13,7 @@ use std::arch::x86_64::{
     _mm512_set1_epi8, _mm512_setzero_si512, _mm512_sub_epi8, _mm512_test_epi8_mask,
 };
 
-use super::{Masks, SIMD_BYTES_MIN, Simd, TOKEN, VALUE, WINDOW_BYTES, Work, classes_of};
+use super::{Masks, Simd, TOKEN, VALUE, WINDOW_BYTES, Work, classes_of};
 
 /// SSE2: every x86-64 has it.
 #[derive(Clone, Copy)]
@@ -28,13 +28,23 @@ struct Avx2(());
 struct Avx512(());
 
 #[target_feature(enable = "avx2,bmi1,bmi2")]
-pub(super) fn run_avx2<W: Work>(work: W) -> W::Output {
-    work.run(Avx2(()))
+pub(super) fn run_avx2<W: Work>(
+    bytes: &[u8],
+    at: usize,
+    out: &mut W::Out,
+    bounds: &W::Bounds,
+) -> W::Outcome {
+    W::run(Avx2(()), bytes, at, out, bounds)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx2,bmi1,bmi2")]
-pub(super) fn run_avx512<W: Work>(work: W) -> W::Output {
-    work.run(Avx512(()))
+pub(super) fn run_avx512<W: Work>(
+    bytes: &[u8],
+    at: usize,
+    out: &mut W::Out,
+    bounds: &W::Bounds,
+) -> W::Outcome {
+    W::run(Avx512(()), bytes, at, out, bounds)
 }
 
 const TOKEN_ROWS: u8 = 0b0111_1100;
@@ -373,7 +383,7 @@ struct Bytes64 {
 impl Avx512 {
     #[inline(always)]
     fn load(self, bytes: &[u8], at: usize) -> Option<Bytes64> {
-        if bytes.len() < SIMD_BYTES_MIN || at >= bytes.len() {
+        if at >= bytes.len() {
             return None;
         }
         let count = (bytes.len() - at).min(WINDOW_BYTES);
