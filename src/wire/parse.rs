@@ -7,7 +7,7 @@
 
 use super::head::{Field, Head, Method, Span, Version};
 use super::refusal::Refusal;
-use super::scan::{Level, Masks, Simd, WINDOW_BYTES, Work, target_end, token_end, value_end};
+use super::scan::{Level, Simd, WINDOW_BYTES, Work, target_end, token_end, value_end};
 use crate::limits::{FIELDS_MAX, METHOD_BYTES_MAX};
 
 /// What the bytes of a head amount to.
@@ -366,14 +366,14 @@ impl Work for HeadStart {
         head: &mut Head,
         limits: &HeadLimits,
     ) -> Lines {
-        if !S::PAYS {
+        if bytes.len() < S::BYTES_MIN {
             return Lines::UpTo(at);
         }
         let Some(line) = request_line(simd, bytes, at, head, limits) else {
             return Lines::UpTo(at);
         };
         // The first window serves for the request line and, if any are in it, for fields.
-        let window = if line > at + WINDOW_BYTES { line } else { at };
+        let window = if line < at + WINDOW_BYTES { at } else { line };
         fields(simd, bytes, window, line, head, limits)
     }
 }
@@ -394,7 +394,7 @@ impl Work for FieldLines {
         head: &mut Head,
         limits: &HeadLimits,
     ) -> Lines {
-        if !S::PAYS {
+        if bytes.len() < S::BYTES_MIN {
             return Lines::UpTo(at);
         }
         fields(simd, bytes, at, at, head, limits)
@@ -415,6 +415,9 @@ fn request_line<S: Simd>(
     let (method, name_len) = common_method(word)?;
     let target = start + name_len + 1;
     let stops = simd.non_target(bytes, start) >> (name_len + 1);
+    if stops == 0 {
+        return None;
+    }
     let end = target + stops.trailing_zeros() as usize;
     let rest: &[u8; 11] = bytes.get(end..)?.first_chunk()?;
     let (left, right) = (rest.first_chunk()?, rest.last_chunk()?);
@@ -455,12 +458,10 @@ fn common_method(word: u64) -> Option<(Method, usize)> {
     }
 }
 
-/// Reads complete field lines from `line` on, 64 bytes at a time, the first of them from `window`
-/// on: at `line`, or before it at the start of the request line that ends there.
+/// Reads complete field lines from `line` on. Their ends are sought 64 bytes at a time, the first
+/// 64 from `window` on, which is less than 64 bytes before `line`.
 ///
-/// All names of a window are found at once: adding the bit of each line start to the mask of
-/// token bytes carries through the name to the bit behind it, where the colon has to be. The same
-/// carry brings a name over the border of two windows.
+/// The ends do not depend on the names: the processor looks for both at once.
 #[inline(always)]
 fn fields<S: Simd>(
     simd: S,
@@ -471,48 +472,39 @@ fn fields<S: Simd>(
     limits: &HeadLimits,
 ) -> Lines {
     let fields_max = fields_max(limits);
-    // The LF of the request line, if the window begins with it, ends no field.
-    let mut foreign = if line > window { 1 << (line - 1 - window) } else { 0 };
     let (mut window, mut line) = (window, line);
-    // The end of the current line's name; not before `window` means: not known yet.
-    let mut name_end = window;
-    // From the window before: whether a name begins or goes on, and whether an LF is due.
-    let (mut name_due, mut lf_due) = (u64::from(foreign == 0), 0);
-    loop {
-        let Masks { token, allowed, cr, lf } = simd.masks(bytes, window);
-        let (sum, carried) = token.overflowing_add(lf << 1 | name_due);
-        let mut name_ends = sum & !token;
-        // No byte or a forbidden one, CR or LF alone, a line without a colon: an empty one at best.
-        let wrong = !allowed | (lf ^ (cr << 1 | lf_due)) | (name_ends & cr);
-        let mut ends = lf & wrong.wrapping_sub(1) & !wrong & !foreign;
-        (name_due, lf_due, foreign) = (lf >> 63 | u64::from(carried), cr >> 63, 0);
-        if name_end >= window {
-            name_end = window + name_ends.trailing_zeros() as usize;
-            name_ends &= name_ends.wrapping_sub(1);
-        }
-        while ends != 0 {
-            let next = window + ends.trailing_zeros() as usize + 1;
-            ends &= ends - 1;
-            let Some(field) = field(bytes, line, name_end, next - 2) else {
+    while window < bytes.len() {
+        // The line may begin behind the LF that is this window's first byte.
+        let before_line = line.saturating_sub(window);
+        let mut controls = simd.controls(bytes, window) & u64::MAX << before_line;
+        while controls != 0 {
+            let cr = window + controls.trailing_zeros() as usize;
+            // Drops the CR and, if it is not in the next window, the LF.
+            controls &= controls - 1;
+            controls &= controls.wrapping_sub(1);
+            if bytes.get(cr..cr + 2) != Some(b"\r\n") {
+                return Lines::UpTo(line);
+            }
+            if cr == line {
+                return Lines::End(cr + 2);
+            }
+            let colon = line + simd.token_len(bytes, line);
+            let Some(field) = field(bytes, line, colon, cr).or_else(|| rare_field(bytes, line, cr))
+            else {
                 return Lines::UpTo(line);
             };
             if head.fields.len() >= fields_max || head.fields.try_push(field).is_err() {
                 return Lines::UpTo(line);
             }
-            line = next;
-            name_end = window + name_ends.trailing_zeros() as usize;
-            name_ends &= name_ends.wrapping_sub(1);
-        }
-        if wrong != 0 {
-            let is_end = bytes.get(line..line + 2) == Some(b"\r\n");
-            return if is_end { Lines::End(line + 2) } else { Lines::UpTo(line) };
+            line = cr + 2;
         }
         window += WINDOW_BYTES;
     }
+    Lines::UpTo(line)
 }
 
-/// The field of the line `start..cr`, whose name is a token up to `colon` and whose other bytes
-/// may stand in a value; `None` if it breaks a rule all the same.
+/// The field of the line `start..cr`, which has no control bytes and whose name is a token up to
+/// `colon`; `None` if it is no field all the same.
 #[inline(always)]
 fn field(bytes: &[u8], start: usize, colon: usize, cr: usize) -> Option<Field> {
     let rest = bytes.get(colon..cr)?;
@@ -524,4 +516,10 @@ fn field(bytes: &[u8], start: usize, colon: usize, cr: usize) -> Option<Field> {
         _ => return None,
     };
     (colon > start).then_some(Field { name: span(start, colon), value })
+}
+
+/// As [`field`], for a name too long or with a byte too rare for [`Simd::token_len`].
+#[cold]
+fn rare_field(bytes: &[u8], start: usize, cr: usize) -> Option<Field> {
+    field(bytes, start, token_end(bytes, start), cr)
 }

@@ -128,33 +128,26 @@ fn end_of(bytes: &[u8], at: usize, is_inside: impl Fn(u8) -> bool) -> usize {
     at + rest.iter().position(|byte| !is_inside(*byte)).unwrap_or(rest.len())
 }
 
-/// What 64 bytes are, one bit for each, the first byte lowest. Bits behind the last byte are 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Masks {
-    /// Of a token. A level may leave out bytes that are rare in names.
-    pub(super) token: u64,
-    /// Of a value, or CR, or LF. Never HTAB, which is rare.
-    pub(super) allowed: u64,
-    /// CR
-    pub(super) cr: u64,
-    /// LF
-    pub(super) lf: u64,
-}
-
 /// Bytes that one window covers.
 pub(super) const WINDOW_BYTES: usize = 64;
 
-/// A way to classify 64 bytes at once. A value of such a type proves that this processor can.
+/// A way to classify many bytes at once. A value of such a type proves that this processor can.
+///
+/// Masks have one bit for each byte of a window `bytes[at..]`, the first byte lowest. Bits behind
+/// the last byte mean nothing. `at` has to be inside of `bytes`, or the result means nothing.
 pub(super) trait Simd: Copy {
-    /// Whether it is faster than looking at bytes one by one; if not, the masks are empty.
-    const PAYS: bool;
+    /// The fewest bytes that can be looked at; `usize::MAX` if it does not pay at all.
+    const BYTES_MIN: usize;
 
-    /// Classifies `bytes[at..]`, at most 64 of them. All masks are empty if `at` is not inside, or
-    /// if all the bytes do not fill a vector of this level.
-    fn masks(self, bytes: &[u8], at: usize) -> Masks;
+    /// The bytes below SP, and DEL. HTAB is among them: it is rare where it is allowed.
+    fn controls(self, bytes: &[u8], at: usize) -> u64;
 
-    /// The bytes of `bytes[at..]`, at most 64, that do not belong into a target. Empty like `masks`.
+    /// The bytes that do not belong into a target.
     fn non_target(self, bytes: &[u8], at: usize) -> u64;
+
+    /// How many bytes from `at` on are of a token. A level may stop early, at bytes that are rare
+    /// in names and after at least 16 of them.
+    fn token_len(self, bytes: &[u8], at: usize) -> usize;
 }
 
 /// Work that is compiled once for each level. What it needs comes as parameters, not as a struct:
@@ -250,7 +243,7 @@ fn detect() -> Kind {
             && is_x86_feature_detected!("bmi2");
         let has_avx512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vbmi");
+            && is_x86_feature_detected!("avx512vl");
         match (has_avx2, has_avx512) {
             (true, true) => Kind::Avx512,
             (true, false) => Kind::Avx2,
@@ -266,13 +259,17 @@ fn detect() -> Kind {
 struct Portable;
 
 impl Simd for Portable {
-    const PAYS: bool = false;
+    const BYTES_MIN: usize = usize::MAX;
 
-    fn masks(self, _bytes: &[u8], _at: usize) -> Masks {
-        Masks::default()
+    fn controls(self, _bytes: &[u8], _at: usize) -> u64 {
+        0
     }
 
     fn non_target(self, _bytes: &[u8], _at: usize) -> u64 {
+        0
+    }
+
+    fn token_len(self, _bytes: &[u8], _at: usize) -> usize {
         0
     }
 }
