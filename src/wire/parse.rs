@@ -137,7 +137,6 @@ fn span(start: usize, end: usize) -> Span {
 }
 
 /// The span of the value in `start..end` without SP and HTAB around it.
-#[cold]
 fn trimmed(bytes: &[u8], start: usize, end: usize) -> Span {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let value = &bytes[start..end];
@@ -489,11 +488,12 @@ fn fields<S: Simd>(
                 return Lines::End(cr + 2);
             }
             let colon = line + simd.token_len(bytes, line);
-            let Some(field) = field(bytes, line, colon, cr).or_else(|| rare_field(bytes, line, cr))
-            else {
-                return Lines::UpTo(line);
-            };
-            if head.fields.len() >= fields_max || head.fields.try_push(field).is_err() {
+            if head.fields.len() < fields_max && colon > line && is_plain(bytes, colon, cr) {
+                let field = Field { name: span(line, colon), value: span(colon + 2, cr) };
+                if head.fields.try_push(field).is_err() {
+                    return Lines::UpTo(line);
+                }
+            } else if !push_rare(bytes, line, cr, head, fields_max) {
                 return Lines::UpTo(line);
             }
             line = cr + 2;
@@ -503,23 +503,25 @@ fn fields<S: Simd>(
     Lines::UpTo(line)
 }
 
-/// The field of the line `start..cr`, which has no control bytes and whose name is a token up to
-/// `colon`; `None` if it is no field all the same.
+/// Whether the value is what stands between a colon and one SP at `colon` and the CR at `cr`.
 #[inline(always)]
-fn field(bytes: &[u8], start: usize, colon: usize, cr: usize) -> Option<Field> {
-    let rest = bytes.get(colon..cr)?;
-    let value = match rest {
-        [b':', b' ', first, ..] if *first > b' ' && rest[rest.len() - 1] > b' ' => {
-            span(colon + 2, cr)
-        }
-        [b':', ..] => trimmed(bytes, colon + 1, cr),
-        _ => return None,
-    };
-    (colon > start).then_some(Field { name: span(start, colon), value })
+fn is_plain(bytes: &[u8], colon: usize, cr: usize) -> bool {
+    match bytes.get(colon..cr) {
+        Some([b':', b' ', first]) => *first > b' ',
+        Some([b':', b' ', first, .., last]) => *first > b' ' && *last > b' ',
+        _ => false,
+    }
 }
 
-/// As [`field`], for a name too long or with a byte too rare for [`Simd::token_len`].
+/// Pushes the field of the line `start..cr`, which has no control bytes: one with a long name, or
+/// with more or fewer blanks than usual. `false` if it is no field, or if there is no room.
 #[cold]
-fn rare_field(bytes: &[u8], start: usize, cr: usize) -> Option<Field> {
-    field(bytes, start, token_end(bytes, start), cr)
+#[inline(never)]
+fn push_rare(bytes: &[u8], start: usize, cr: usize, head: &mut Head, fields_max: usize) -> bool {
+    let colon = token_end(bytes, start);
+    if head.fields.len() >= fields_max || colon == start || bytes.get(colon) != Some(&b':') {
+        return false;
+    }
+    let field = Field { name: span(start, colon), value: trimmed(bytes, colon + 1, cr) };
+    head.fields.try_push(field).is_ok()
 }

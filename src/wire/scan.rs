@@ -227,7 +227,7 @@ impl Level {
             Kind::Avx512 => return unsafe { x86::run_avx512::<W>(bytes, at, out, bounds) },
             // SAFETY: as above.
             Kind::Avx2 => return unsafe { x86::run_avx2::<W>(bytes, at, out, bounds) },
-            Kind::Sse2 => return W::run(x86::Sse2, bytes, at, out, bounds),
+            Kind::Sse2 => return x86::run_sse2::<W>(bytes, at, out, bounds),
             Kind::Portable => {}
         }
         W::run(Portable, bytes, at, out, bounds)

@@ -17,7 +17,7 @@ use super::{Simd, TOKEN, WINDOW_BYTES, Work, classes_of};
 
 /// SSE2: every x86-64 has it.
 #[derive(Clone, Copy)]
-pub(super) struct Sse2;
+struct Sse2;
 
 /// Made only by [`run_avx2`].
 #[derive(Clone, Copy)]
@@ -27,6 +27,17 @@ struct Avx2(());
 #[derive(Clone, Copy)]
 struct Avx512(());
 
+/// Not inlined, as it also stands in for the larger vectors where the bytes do not fill one.
+#[inline(never)]
+pub(super) fn run_sse2<W: Work>(
+    bytes: &[u8],
+    at: usize,
+    out: &mut W::Out,
+    bounds: &W::Bounds,
+) -> W::Outcome {
+    W::run(Sse2, bytes, at, out, bounds)
+}
+
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 pub(super) fn run_avx2<W: Work>(
     bytes: &[u8],
@@ -34,6 +45,9 @@ pub(super) fn run_avx2<W: Work>(
     out: &mut W::Out,
     bounds: &W::Bounds,
 ) -> W::Outcome {
+    if bytes.len() < Avx2::BYTES_MIN {
+        return run_sse2::<W>(bytes, at, out, bounds);
+    }
     W::run(Avx2(()), bytes, at, out, bounds)
 }
 
@@ -44,6 +58,9 @@ pub(super) fn run_avx512<W: Work>(
     out: &mut W::Out,
     bounds: &W::Bounds,
 ) -> W::Outcome {
+    if bytes.len() < Avx512::BYTES_MIN {
+        return run_sse2::<W>(bytes, at, out, bounds);
+    }
     W::run(Avx512(()), bytes, at, out, bounds)
 }
 
