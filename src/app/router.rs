@@ -284,9 +284,8 @@ mod tests {
 
     #[test]
     fn a_pattern_that_cannot_match_is_a_fault() {
-        for pattern in
-            ["", "a", "/{", "/{a}{b}", "/{*a}/b", &"/{a}".repeat(9).replace("a}/", "b}/")]
-        {
+        let nine = "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}";
+        for pattern in ["", "a", "/{", "/{a}{b}", "/{*a}/b", nine] {
             assert!(Router::new().get(pattern, answering).check().is_err(), "{pattern}");
         }
         assert!(Router::new().route(Method::Connect, "/", answering).check().is_err());
