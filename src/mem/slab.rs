@@ -42,13 +42,14 @@ pub struct Slab<T> {
 }
 
 impl<T> Slab<T> {
-    /// An empty table. Memory is taken as it fills, at most for `capacity` values.
+    /// An empty table for at most `capacity` values. Its whole address space is reserved at once,
+    /// so that it never moves: memory becomes resident as it fills.
     ///
     /// # Panics
     /// If `capacity` does not fit the index of a key.
     pub fn new(capacity: usize) -> Slab<T> {
         assert!(u32::try_from(capacity).is_ok_and(|capacity| capacity < u32::MAX));
-        Slab { slots: Vec::new(), free: Vec::new(), capacity }
+        Slab { slots: Vec::with_capacity(capacity), free: Vec::new(), capacity }
     }
 
     /// How many values it holds.

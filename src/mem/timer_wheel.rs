@@ -34,10 +34,12 @@ pub struct TimerWheel {
     armed: usize,
 }
 
-impl Default for TimerWheel {
-    fn default() -> TimerWheel {
+impl TimerWheel {
+    /// A wheel for indices below `capacity`, for which it reserves address space; more indices
+    /// make it grow.
+    pub fn new(capacity: usize) -> TimerWheel {
         TimerWheel {
-            nodes: Vec::new(),
+            nodes: Vec::with_capacity(capacity),
             heads: Box::new([NONE; WHEEL_SLOTS]),
             occupied: [0; WORDS],
             tick: 0,
@@ -164,7 +166,7 @@ mod tests {
 
     #[test]
     fn entries_expire_at_their_tick_and_not_before() {
-        let mut wheel = TimerWheel::default();
+        let mut wheel = TimerWheel::new(64);
         wheel.arm(0, 5);
         wheel.arm(1, 5);
         wheel.arm(2, 6);
@@ -177,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_deadline_beyond_the_circumference_waits_for_its_round() {
-        let mut wheel = TimerWheel::default();
+        let mut wheel = TimerWheel::new(64);
         let far = 3 * WHEEL_SLOTS as u64 + 7;
         wheel.arm(9, far);
         assert_eq!(expired(&mut wheel, far - 1), [0; 0]);
@@ -186,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_passed_tick_expires_at_the_next_one() {
-        let mut wheel = TimerWheel::default();
+        let mut wheel = TimerWheel::new(64);
         assert_eq!(expired(&mut wheel, 100), [0; 0]);
         wheel.arm(3, 50);
         assert_eq!(wheel.armed_for(3), Some(101));
@@ -195,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_seeded_walk_agrees_with_a_sorted_map() {
-        let mut wheel = TimerWheel::default();
+        let mut wheel = TimerWheel::new(64);
         let mut oracle: BTreeMap<u32, u64> = BTreeMap::new();
         let (mut seed, mut now) = (0x9e37_79b9_7f4a_7c15_u64, 0);
         for _ in 0..20_000 {

@@ -89,7 +89,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             now,
             ready: Vec::with_capacity(EVENTS_PER_TURN),
             connections: Slab::new(parts.connections_max),
-            wheel: TimerWheel::default(),
+            wheel: TimerWheel::new(parts.connections_max),
             hot: pool.lease(),
             pool,
             outbox: Outbox::new(parts.settings.server_name.as_deref(), kernel.unix_seconds()),
