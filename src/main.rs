@@ -58,7 +58,7 @@ fn serve(plan: ServePlan) -> Result<(), Failure> {
     if let Some(workers) = plan.workers {
         server = server.workers(workers);
     }
-    let report = server.run_with(welcome, announce)?;
+    let report = server.run_with(welcome, announce)?.report();
     if let Some(path) = plan.hgrm {
         let text = to_hgrm(report.service_times(), TICKS_PER_HALF_DISTANCE, Unit::Milliseconds);
         std::fs::write(&path, text).map_err(|error| Failure {

@@ -11,7 +11,8 @@ use crate::sys::BindError;
 pub type Result<T, E = StartError> = std::result::Result<T, E>;
 
 /// Why a server did not start, or stopped other than asked to.
-#[derive(Debug)]
+///
+/// Its `Debug` is for the operator too, since that is what a `main` that returns it prints.
 #[non_exhaustive]
 pub enum StartError {
     /// An address could not be resolved.
@@ -67,6 +68,13 @@ impl fmt::Display for StartError {
             StartError::Worker(index, reason) => write!(f, "worker {index} ended: {reason}"),
             StartError::Workers(count) => write!(f, "cannot run {count} workers"),
         }
+    }
+}
+
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        self.hint().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
     }
 }
 

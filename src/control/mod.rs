@@ -9,5 +9,5 @@ mod spawn;
 
 pub use self::log::log_to_stderr;
 pub use error::{Result, StartError};
-pub use running::{Running, WorkerPlace};
+pub use running::{Ended, Running, WorkerPlace};
 pub use server::Server;

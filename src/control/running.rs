@@ -17,7 +17,7 @@ use crate::wire::refusal::Refusal;
 use crate::worker::{Mail, Post, Stats};
 
 /// What a worker's thread returns: its figures and its routes, or why it ended early.
-pub(super) type Ended = std::result::Result<(Stats, Vec<String>), String>;
+pub(super) type Outcome = std::result::Result<(Stats, Vec<String>), String>;
 
 /// How often the control thread looks at its workers, should a wake be lost.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub struct WorkerPlace {
 }
 
 pub(super) struct Member {
-    pub(super) thread: JoinHandle<Ended>,
+    pub(super) thread: JoinHandle<Outcome>,
     pub(super) post: Post,
     pub(super) place: WorkerPlace,
 }
@@ -94,33 +94,27 @@ impl Running {
     ///
     /// # Errors
     /// If a worker ended other than by draining or stopping; the others are then stopped.
-    pub fn wait(mut self) -> Result<ServerReport> {
-        let mut rows = Vec::new();
-        let mut histograms = Vec::new();
+    pub fn wait(mut self) -> Result<Ended> {
+        let mut workers = Vec::new();
         let mut failed = None;
         for member in std::mem::take(&mut self.members) {
             let Member { thread, place, post } = member;
             if failed.is_some() {
                 let _ = post.send(Mail::Stop);
             }
-            let ended = thread.join().unwrap_or_else(|_| Err("it panicked".to_owned()));
-            match ended {
-                Ok((stats, routes)) => {
-                    let histogram = stats.service_times();
-                    rows.push(row(place, &stats, &routes, &histogram));
-                    histograms.push(histogram);
-                }
+            match thread.join().unwrap_or_else(|_| Err("it panicked".to_owned())) {
+                Ok((stats, routes)) => workers.push((place, stats, routes)),
                 Err(reason) => {
                     failed.get_or_insert(StartError::Worker(place.index, reason));
                 }
             }
         }
-        let total = merged(&histograms);
-        failed.map_or_else(|| Ok(ServerReport::new(self.board.status().uptime, rows, total)), Err)
+        let uptime = self.board.status().uptime;
+        failed.map_or_else(|| Ok(Ended { uptime, workers }), Err)
     }
 
     /// Drains at the first signal, stops at the second, and returns once every worker ended.
-    pub(super) fn wait_for_signals(self, signals: &Signals) -> Result<ServerReport> {
+    pub(super) fn wait_for_signals(self, signals: &Signals) -> Result<Ended> {
         let mut is_draining = false;
         while self.members.iter().all(|member| !member.thread.is_finished()) {
             self.take_signal(signals, &mut is_draining)?;
@@ -165,6 +159,26 @@ impl Drop for Running {
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+/// What a server that ended had counted and measured.
+#[derive(Debug)]
+pub struct Ended {
+    uptime: Duration,
+    workers: Vec<(WorkerPlace, Stats, Vec<String>)>,
+}
+
+impl Ended {
+    /// The figures of every worker, and of all of them together.
+    pub fn report(&self) -> ServerReport {
+        let times: Vec<_> =
+            self.workers.iter().map(|(_, stats, _)| stats.service_times()).collect();
+        let row_of = |((place, stats, routes), times): (&(_, _, Vec<_>), _)| {
+            row(*place, stats, routes, times)
+        };
+        let rows = self.workers.iter().zip(&times).map(row_of).collect();
+        ServerReport::new(self.uptime, rows, merged(&times))
     }
 }
 

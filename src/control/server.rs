@@ -6,12 +6,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use super::running::Running;
+use super::running::{Ended, Running};
 use super::spawn::{self, Plan};
 use super::{Result, StartError};
 use crate::api::{Handler, WorkerInfo};
 use crate::limits::{CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
-use crate::report::ServerReport;
 use crate::settings::Settings;
 use crate::sys::{self, Signal, Signals};
 
@@ -112,7 +111,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::run`].
-    pub fn run_with<F, H>(self, factory: F, started: impl FnOnce(&Running)) -> Result<ServerReport>
+    pub fn run_with<F, H>(self, factory: F, started: impl FnOnce(&Running)) -> Result<Ended>
     where
         F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
         H: Handler + 'static,

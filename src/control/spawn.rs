@@ -2,11 +2,11 @@
 //! Knows nothing of how they are stopped.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
 
-use super::running::{Ended, Member, Running, WorkerPlace};
+use super::running::{Member, Outcome, Running, WorkerPlace};
 use super::{Result, StartError};
 use crate::api::{Board, Handler, WorkerInfo};
 use crate::clock::Clock;
@@ -53,21 +53,16 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
                 board: Arc::clone(&board),
             },
         };
-        let (sender, receiver) = channel();
-        let (factory, ended) = (Arc::clone(factory), Arc::clone(&ended));
+        let slot = Arc::new(Mutex::new(None));
+        let waker = Waker { control: thread::current(), ended: Arc::clone(&ended) };
+        let (factory, filled) = (Arc::clone(factory), Arc::clone(&slot));
         let thread = thread::Builder::new()
             .name(format!("worker {index}"))
-            .spawn(move || {
-                let _wake_control = WakeOnEnd(ended);
-                seed.run(&*factory, &sender)
-            })
+            .spawn(move || seed.run(&*factory, &filled, &waker))
             .map_err(|error| StartError::Kernel("start a thread", error))?;
-        let started = match receiver.recv() {
-            Ok(Ok(started)) => started,
-            Ok(Err(error)) => return Err(error),
+        let started = wait_for_start(&slot, &thread)
             // Its panic was printed; the application's factory is what can panic there.
-            Err(_) => return Err(StartError::Worker(index, "it panicked at its start".into())),
-        };
+            .unwrap_or_else(|| Err(StartError::Worker(index, "it panicked at its start".into())))?;
         addresses.clone_from(&started.addresses);
         let place = WorkerPlace { index, cpu: started.cpu };
         running.add(Member { thread, post: started.post, place });
@@ -76,12 +71,34 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
     Ok(running)
 }
 
-/// Tells control that a worker's thread ends, however it ends.
-struct WakeOnEnd(Arc<EventFd>);
+/// Where a worker's thread leaves how its start went.
+type StartSlot = Mutex<Option<Result<Started>>>;
 
-impl Drop for WakeOnEnd {
+/// A wake may come just before a thread counts as finished: then control looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Waits for a worker to have started or not; `None` if its thread ended without a word.
+fn wait_for_start(slot: &StartSlot, thread: &JoinHandle<Outcome>) -> Option<Result<Started>> {
+    loop {
+        let has_ended = thread.is_finished();
+        let started = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if started.is_some() || has_ended {
+            return started;
+        }
+        thread::park_timeout(LOOK_AGAIN);
+    }
+}
+
+/// Tells control that a worker has started, and that its thread ends, however it ends.
+struct Waker {
+    control: Thread,
+    ended: Arc<EventFd>,
+}
+
+impl Drop for Waker {
     fn drop(&mut self) {
-        self.0.wake();
+        self.control.unpark();
+        self.ended.wake();
     }
 }
 
@@ -98,20 +115,18 @@ impl Seed {
     fn run<H: Handler>(
         self,
         factory: &dyn Fn(&WorkerInfo) -> H,
-        started: &Sender<Result<Started>>,
-    ) -> Ended {
-        match self.grow(factory) {
-            Ok((worker, serving)) => {
-                // Control waits for this, so it is there.
-                let _ = started.send(Ok(serving));
-                let (stats, handler) = worker.run().map_err(|error| error.to_string())?;
-                Ok((stats, handler.routes()))
-            }
-            Err(error) => {
-                let _ = started.send(Err(error));
-                Err("it did not start".to_owned())
-            }
-        }
+        slot: &StartSlot,
+        waker: &Waker,
+    ) -> Outcome {
+        let (worker, started) = match self.grow(factory) {
+            Ok((worker, started)) => (Some(worker), Ok(started)),
+            Err(error) => (None, Err(error)),
+        };
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
+        waker.control.unpark();
+        let worker = worker.ok_or("it did not start")?;
+        let (stats, handler) = worker.run().map_err(|error| error.to_string())?;
+        Ok((stats, handler.routes()))
     }
 
     fn grow<H: Handler>(

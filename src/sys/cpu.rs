@@ -1,6 +1,8 @@
 //! Which processors this process may use, how many workers that is worth, and how a thread is
 //! pinned to one. Knows not what a worker does.
 
+#![allow(unsafe_code)] // sysconf is a foreign function.
+
 use std::path::Path;
 
 use core_affinity::CoreId;
@@ -43,13 +45,18 @@ pub fn pin_current_thread(cpu: usize) -> bool {
 const CPUS_MAX: usize = libc::CPU_SETSIZE as usize;
 
 /// The affinity mask of the calling thread. Where it cannot be read, because the machine has
-/// more processors than the mask, those that the standard library counts.
+/// more processors than the mask, every processor that is online.
 fn allowed_cpus() -> Vec<usize> {
-    let counted = || (0..std::thread::available_parallelism().map_or(1, usize::from)).collect();
     match core_affinity::get_core_ids() {
         Some(cores) if !cores.is_empty() => cores.into_iter().map(|core| core.id).collect(),
-        _ => counted(),
+        _ => (0..processors_online()).collect(),
     }
+}
+
+fn processors_online() -> usize {
+    // SAFETY: `sysconf(3)` reads no memory of ours; -1, for an unknown name, becomes 1.
+    let online = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    usize::try_from(online).unwrap_or(1).max(1)
 }
 
 #[cfg(test)]

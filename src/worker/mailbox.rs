@@ -1,8 +1,8 @@
 //! Mail to a worker: a bounded queue and the wake of the worker's kernel.
 //! Knows nothing of what the worker does with it.
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::MAILBOX_MAIL_MAX;
 use crate::sys::Wake;
@@ -16,14 +16,27 @@ pub enum Mail {
     Stop,
 }
 
-/// The receiving end.
+/// What waits, and whether there is still someone to read it. The lock is taken by senders, and
+/// by the owner only after a wake: never on the path of a request.
+#[derive(Debug, Default)]
+struct Queue {
+    mail: VecDeque<Mail>,
+    is_closed: bool,
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    // A queue is whole between any two statements, whoever panicked.
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The receiving end. Mail sent after it is gone comes back.
 #[derive(Debug)]
-pub struct Mailbox(Receiver<Mail>);
+pub struct Mailbox(Arc<Mutex<Queue>>);
 
 /// The sending end, for any thread.
 #[derive(Clone)]
 pub struct Post {
-    queue: SyncSender<Mail>,
+    queue: Arc<Mutex<Queue>>,
     waker: Arc<dyn Wake>,
 }
 
@@ -33,14 +46,20 @@ pub struct Undeliverable(pub Mail);
 
 /// A mailbox and the post that fills it and wakes its owner through `waker`.
 pub fn mailbox(waker: Arc<dyn Wake>) -> (Post, Mailbox) {
-    let (queue, mail) = sync_channel(MAILBOX_MAIL_MAX);
-    (Post { queue, waker }, Mailbox(mail))
+    let queue = Arc::new(Mutex::new(Queue::default()));
+    (Post { queue: Arc::clone(&queue), waker }, Mailbox(queue))
 }
 
 impl Mailbox {
     /// The oldest mail, if there is any.
     pub(super) fn next(&self) -> Option<Mail> {
-        self.0.try_recv().ok()
+        lock(&self.0).mail.pop_front()
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        lock(&self.0).is_closed = true;
     }
 }
 
@@ -50,7 +69,12 @@ impl Post {
     /// # Errors
     /// Gives the mail back if it cannot be taken.
     pub fn send(&self, mail: Mail) -> Result<(), Undeliverable> {
-        self.queue.try_send(mail).map_err(|_| Undeliverable(mail))?;
+        let mut queue = lock(&self.queue);
+        if queue.is_closed || queue.mail.len() >= MAILBOX_MAIL_MAX {
+            return Err(Undeliverable(mail));
+        }
+        queue.mail.push_back(mail);
+        drop(queue);
         self.waker.wake();
         Ok(())
     }
