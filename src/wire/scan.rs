@@ -273,3 +273,110 @@ impl Simd for Portable {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a level says about one place, checked against the classes of the bytes.
+    struct Check;
+
+    impl Work for Check {
+        type Out = ();
+        type Bounds = ();
+        type Outcome = ();
+
+        #[inline(always)]
+        fn run<S: Simd>(simd: S, bytes: &[u8], at: usize, (): &mut (), (): &()) {
+            if bytes.len() < S::BYTES_MIN {
+                return;
+            }
+            let window = &bytes[at..bytes.len().min(at + WINDOW_BYTES)];
+            let controls = simd.controls(bytes, at);
+            let non_target = simd.non_target(bytes, at);
+            for (index, byte) in window.iter().enumerate() {
+                let is_control = !is_value(*byte) || *byte == b'\t';
+                assert_eq!(controls >> index & 1 == 1, is_control, "{byte:#x} at {index}");
+                assert_eq!(non_target >> index & 1 == 1, !is_target(*byte), "{byte:#x} at {index}");
+            }
+            let len = simd.token_len(bytes, at);
+            assert!(token_end(bytes, at) >= at + len, "{len} bytes of {window:x?}");
+        }
+    }
+
+    fn check_at_every_place(bytes: &[u8]) {
+        for level in Level::available() {
+            for at in 0..bytes.len() {
+                level.run::<Check>(bytes, at, &mut (), &());
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_classifies_every_byte_as_the_table_does() {
+        let step = if cfg!(miri) { 37 } else { 1 };
+        for byte in (0..=255).step_by(step) {
+            for len in [15, 16, 31, 32, 63, 64, 65, 130] {
+                let mut bytes = vec![b'a'; len];
+                let at = usize::from(byte) % len;
+                bytes[at] = byte;
+                check_at_every_place(&bytes);
+            }
+        }
+        let all: Vec<u8> = (0..=255).collect();
+        check_at_every_place(&all[..if cfg!(miri) { 80 } else { 256 }]);
+    }
+
+    #[test]
+    fn every_level_finds_ordinary_names_whole() {
+        struct Name;
+
+        impl Work for Name {
+            type Out = ();
+            type Bounds = ();
+            type Outcome = Option<usize>;
+
+            #[inline(always)]
+            fn run<S: Simd>(
+                simd: S,
+                bytes: &[u8],
+                at: usize,
+                (): &mut (),
+                (): &(),
+            ) -> Option<usize> {
+                (bytes.len() >= S::BYTES_MIN).then(|| simd.token_len(bytes, at))
+            }
+        }
+
+        for len in 0..16 {
+            let name = &b"Aa-Zz_09-Accept-"[..len];
+            for (before, behind) in [("", ": 0123456789012345678901234567890"), ("\r\n", ":")] {
+                let padding = [b'.'; 40];
+                let bytes = [&padding, before.as_bytes(), name, behind.as_bytes()].concat();
+                for level in Level::available() {
+                    let found = level.run::<Name>(&bytes, 40 + before.len(), &mut (), &());
+                    assert!(
+                        found.is_none_or(|found| found == len),
+                        "{level:?}: {found:?} of {len}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_skipped_up_to_the_byte_that_stops() {
+        for stop in 0..=255_u8 {
+            for before in 0..20 {
+                let bytes = [&vec![b'a'; before][..], &[stop], b"aaaaaaaaaaaa"].concat();
+                let expected = |is_inside: fn(u8) -> bool| {
+                    if is_inside(stop) { bytes.len() } else { before }
+                };
+                assert_eq!(token_end(&bytes, 0), expected(is_token));
+                assert_eq!(target_end(&bytes, 0), expected(is_target));
+                assert_eq!(value_end(&bytes, 0), expected(is_value));
+            }
+        }
+        assert_eq!(value_end(b"a", 7), 7);
+    }
+}
