@@ -300,7 +300,7 @@ fn fields<S: Simd>(
                 return Lines::End(cr + 2);
             }
             let colon = line + simd.token_len(bytes, line);
-            if head.fields.len() < fields_max && colon > line && is_plain(bytes, colon, cr) {
+            if is_plain(bytes, colon, cr) && colon > line && head.fields.len() < fields_max {
                 let field = Field { name: span(line, colon), value: span(colon + 2, cr) };
                 if head.fields.try_push(field).is_err() {
                     return Lines::UpTo(line);
@@ -318,11 +318,8 @@ fn fields<S: Simd>(
 /// Whether the value is what stands between a colon and one SP at `colon` and the CR at `cr`.
 #[inline(always)]
 fn is_plain(bytes: &[u8], colon: usize, cr: usize) -> bool {
-    match bytes.get(colon..cr) {
-        Some([b':', b' ', first]) => *first > b' ',
-        Some([b':', b' ', first, .., last]) => *first > b' ' && *last > b' ',
-        _ => false,
-    }
+    let Some(rest) = bytes.get(colon..cr) else { return false };
+    rest.len() >= 3 && rest[..2] == *b": " && rest[2] > b' ' && rest[rest.len() - 1] > b' '
 }
 
 /// Pushes the field of the line `start..cr`, which has no control bytes: one with a long name, or

@@ -95,8 +95,8 @@ trait Vector: Copy {
 
     fn non_target(self) -> u64;
 
-    /// A level may leave out bytes that are rare in names. Bits behind the vector are set.
-    fn non_token(self) -> u64;
+    /// A level may leave out bytes that are rare in names.
+    fn non_token(self) -> u32;
 }
 
 /// SSE2: every x86-64 has it.
@@ -163,13 +163,13 @@ impl Vector for Bytes16 {
 
     /// Only letters, digits, `-` and `_` count as token bytes.
     #[inline(always)]
-    fn non_token(self) -> u64 {
+    fn non_token(self) -> u32 {
         // SAFETY: every x86-64 has SSE2.
         unsafe {
             let lower = Bytes16(_mm_or_si128(self.0, _mm_set1_epi8(0x20)));
             let alphanumeric = _mm_or_si128(lower.between(b'a', b'z'), self.between(b'0', b'9'));
             let symbol = _mm_or_si128(self.equal(b'-'), self.equal(b'_'));
-            !Self::bits(_mm_or_si128(alphanumeric, symbol))
+            !_mm_movemask_epi8(_mm_or_si128(alphanumeric, symbol)).cast_unsigned()
         }
     }
 }
@@ -218,7 +218,7 @@ impl Vector for Bytes32 {
     }
 
     #[inline(always)]
-    fn non_token(self) -> u64 {
+    fn non_token(self) -> u32 {
         // SAFETY: a `Bytes32` is made only under AVX2; the tables have 16 bytes.
         unsafe {
             let low_nibbles = _mm256_broadcastsi128_si256(Bytes16::load(&LOW_NIBBLES, 0).0);
@@ -230,7 +230,7 @@ impl Vector for Bytes32 {
                 _mm256_shuffle_epi8(high_nibbles, high),
             );
             let other = _mm256_cmpeq_epi8(rows, _mm256_setzero_si256());
-            Self::bits(other) | !u64::from(u32::MAX)
+            _mm256_movemask_epi8(other).cast_unsigned()
         }
     }
 }
@@ -256,11 +256,18 @@ unsafe fn load_before_end<V: Vector>(bytes: &[u8], at: usize) -> (V, usize) {
 unsafe fn window<V: Vector, const IS_TARGET: bool>(bytes: &[u8], at: usize) -> u64 {
     // Where the window would begin if it ended where the bytes end.
     let first = at.min(bytes.len().saturating_sub(WINDOW_BYTES));
+    let is_whole = first == at && bytes.len() >= WINDOW_BYTES;
     let mut mask = 0;
     let mut offset = 0;
     while offset < WINDOW_BYTES {
-        // SAFETY: this is the caller's promise.
-        let (vector, vector_at) = unsafe { load_before_end::<V>(bytes, first + offset) };
+        // SAFETY: a window from `first` on is whole, or this is the caller's promise.
+        let (vector, vector_at) = unsafe {
+            if is_whole {
+                (V::load(bytes, first + offset), first + offset)
+            } else {
+                load_before_end::<V>(bytes, first + offset)
+            }
+        };
         let bits = if IS_TARGET { vector.non_target() } else { vector.controls() };
         // Vectors overlap where the bytes do not fill a window; the bits are the same.
         mask |= bits << (vector_at - first);
@@ -269,7 +276,8 @@ unsafe fn window<V: Vector, const IS_TARGET: bool>(bytes: &[u8], at: usize) -> u
     mask >> ((at - first) % WINDOW_BYTES)
 }
 
-/// How many bytes at `at` are of a token, up to the end of a vector.
+/// How many bytes at `at` are of a token, up to the end of a vector; a number that leads behind
+/// the bytes if all the rest are.
 ///
 /// # Safety
 /// As [`load_before_end`].
@@ -277,7 +285,7 @@ unsafe fn window<V: Vector, const IS_TARGET: bool>(bytes: &[u8], at: usize) -> u
 unsafe fn token_len<V: Vector>(bytes: &[u8], at: usize) -> usize {
     // SAFETY: this is the caller's promise.
     let (vector, vector_at) = unsafe { load_before_end::<V>(bytes, at) };
-    (vector.non_token() >> ((at - vector_at) % V::BYTES)).trailing_zeros() as usize
+    vector.non_token().wrapping_shr((at - vector_at) as u32).trailing_zeros() as usize
 }
 
 impl Simd for Sse2 {
