@@ -7,10 +7,10 @@ use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _mm_and_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cmplt_epi8,
     _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
-    _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm512_cmpeq_epi8_mask,
-    _mm512_cmpge_epu8_mask, _mm512_cmplt_epu8_mask, _mm512_maskz_loadu_epi8, _mm512_set1_epi8,
-    _mm512_sub_epi8,
+    _mm256_loadu_si256, _mm256_maskz_loadu_epi8, _mm256_min_epu8, _mm256_movemask_epi8,
+    _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_srli_epi16, _mm512_cmpeq_epi8_mask, _mm512_cmpge_epu8_mask, _mm512_cmplt_epu8_mask,
+    _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_sub_epi8,
 };
 
 use super::{Simd, TOKEN, WINDOW_BYTES, Work, classes_of};
@@ -58,9 +58,6 @@ pub(super) fn run_avx512<W: Work>(
     out: &mut W::Out,
     bounds: &W::Bounds,
 ) -> W::Outcome {
-    if bytes.len() < Avx512::BYTES_MIN {
-        return run_sse2::<W>(bytes, at, out, bounds);
-    }
     W::run(Avx512(()), bytes, at, out, bounds)
 }
 
@@ -254,22 +251,27 @@ unsafe fn load_before_end<V: Vector>(bytes: &[u8], at: usize) -> (V, usize) {
 /// As [`load_before_end`].
 #[inline(always)]
 unsafe fn window<V: Vector, const IS_TARGET: bool>(bytes: &[u8], at: usize) -> u64 {
-    // Where the window would begin if it ended where the bytes end.
-    let first = at.min(bytes.len().saturating_sub(WINDOW_BYTES));
-    let is_whole = first == at && bytes.len() >= WINDOW_BYTES;
     let mut mask = 0;
     let mut offset = 0;
-    while offset < WINDOW_BYTES {
-        // SAFETY: a window from `first` on is whole, or this is the caller's promise.
-        let (vector, vector_at) = unsafe {
-            if is_whole {
-                (V::load(bytes, first + offset), first + offset)
-            } else {
-                load_before_end::<V>(bytes, first + offset)
-            }
-        };
+    if let Some(rest) = bytes.get(at..)
+        && rest.len() >= WINDOW_BYTES
+    {
+        while offset < WINDOW_BYTES {
+            // SAFETY: the whole window is there; the instructions are the caller's promise.
+            let vector = unsafe { V::load(rest, offset) };
+            let bits = if IS_TARGET { vector.non_target() } else { vector.controls() };
+            mask |= bits << offset;
+            offset += V::BYTES;
+        }
+        return mask;
+    }
+    // Where the window would begin if it ended where the bytes end. Its vectors overlap if it is
+    // not whole even so; the bits are the same.
+    let first = at.min(bytes.len().saturating_sub(WINDOW_BYTES));
+    while first + offset < bytes.len() {
+        // SAFETY: this is the caller's promise.
+        let (vector, vector_at) = unsafe { load_before_end::<V>(bytes, first + offset) };
         let bits = if IS_TARGET { vector.non_target() } else { vector.controls() };
-        // Vectors overlap where the bytes do not fill a window; the bits are the same.
         mask |= bits << (vector_at - first);
         offset += V::BYTES;
     }
@@ -351,7 +353,7 @@ impl Avx512 {
 }
 
 impl Simd for Avx512 {
-    const BYTES_MIN: usize = Avx2::BYTES_MIN;
+    const BYTES_MIN: usize = 1;
 
     #[inline(always)]
     fn controls(self, bytes: &[u8], at: usize) -> u64 {
@@ -375,6 +377,12 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn token_len(self, bytes: &[u8], at: usize) -> usize {
-        Avx2(()).token_len(bytes, at)
+        let count = bytes.len().saturating_sub(at);
+        let there = if count >= Bytes32::BYTES { u32::MAX } else { !(u32::MAX << count) };
+        // SAFETY: as in `load`.
+        let vector = unsafe {
+            Bytes32(_mm256_maskz_loadu_epi8(there, bytes.as_ptr().wrapping_add(at).cast()))
+        };
+        vector.non_token().trailing_zeros() as usize
     }
 }
