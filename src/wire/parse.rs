@@ -212,8 +212,8 @@ impl Work for FieldLines {
     }
 }
 
-/// Reads a complete request line with a common method and version and a target that ends in the
-/// first window; returns where the next line starts.
+/// Reads a complete request line with a common method and version; returns where the next line
+/// starts.
 #[inline(always)]
 fn request_line<S: Simd>(
     simd: S,
@@ -225,11 +225,7 @@ fn request_line<S: Simd>(
     let word = u64::from_le_bytes(*bytes.get(start..)?.first_chunk()?);
     let (method, name_len) = common_method(word)?;
     let target = start + name_len + 1;
-    let stops = simd.non_target(bytes, start) >> (name_len + 1);
-    if stops == 0 {
-        return None;
-    }
-    let end = target + stops.trailing_zeros() as usize;
+    let end = simd.target_end(bytes, target);
     let rest: &[u8; 11] = bytes.get(end..)?.first_chunk()?;
     let (left, right) = (rest.first_chunk()?, rest.last_chunk()?);
     let version = match u32::from_le_bytes(*right) {
@@ -238,7 +234,7 @@ fn request_line<S: Simd>(
         _ => return None,
     };
     if u64::from_le_bytes(*left) != u64::from_le_bytes(*b" HTTP/1.")
-        || stops & 1 != 0
+        || end == target
         || end - target > limits.target_bytes
     {
         return None;
@@ -285,9 +281,11 @@ fn fields<S: Simd>(
     let fields_max = fields_max(limits);
     let (mut window, mut line) = (window, line);
     while window < bytes.len() {
-        // The line may begin behind the LF that is this window's first byte.
-        let before_line = line.saturating_sub(window);
-        let mut controls = simd.controls(bytes, window) & u64::MAX << before_line;
+        let mut controls = simd.controls(bytes, window);
+        if line > window {
+            // These belong to the line before: to the request line, or an LF split from its CR.
+            controls &= u64::MAX << (line - window);
+        }
         while controls != 0 {
             let cr = window + controls.trailing_zeros() as usize;
             // Drops the CR and, if it is not in the next window, the LF.
@@ -299,7 +297,7 @@ fn fields<S: Simd>(
             if cr == line {
                 return Lines::End(cr + 2);
             }
-            let colon = line + simd.token_len(bytes, line);
+            let colon = simd.token_end(bytes, line);
             if is_plain(bytes, colon, cr) && colon > line && head.fields.len() < fields_max {
                 let field = Field { name: span(line, colon), value: span(colon + 2, cr) };
                 if head.fields.try_push(field).is_err() {

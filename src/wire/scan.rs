@@ -132,22 +132,22 @@ fn end_of(bytes: &[u8], at: usize, is_inside: impl Fn(u8) -> bool) -> usize {
 pub(super) const WINDOW_BYTES: usize = 64;
 
 /// A way to classify many bytes at once. A value of such a type proves that this processor can.
-///
-/// Masks have one bit for each byte of a window `bytes[at..]`, the first byte lowest. Bits behind
-/// the last byte mean nothing. `at` has to be inside of `bytes`, or the result means nothing.
+/// `at` has to be inside of `bytes`, or the result means nothing.
 pub(super) trait Simd: Copy {
     /// The fewest bytes that can be looked at; `usize::MAX` if it does not pay at all.
     const BYTES_MIN: usize;
 
-    /// The bytes below SP, and DEL. HTAB is among them: it is rare where it is allowed.
+    /// The bytes of the window `bytes[at..]` below SP, and DEL; the first byte is the lowest bit.
+    /// HTAB is among them, as it is rare where it is allowed. Bits behind the bytes are 0.
     fn controls(self, bytes: &[u8], at: usize) -> u64;
 
-    /// The bytes that do not belong into a target.
-    fn non_target(self, bytes: &[u8], at: usize) -> u64;
+    /// Offset of the first byte from `at` on that is not of a target; the end of `bytes` or more
+    /// if there is none.
+    fn target_end(self, bytes: &[u8], at: usize) -> usize;
 
-    /// How many bytes from `at` on are of a token; a number that leads behind the bytes if all the
-    /// rest are. A level may stop early: after 16, or at a byte that is rare in names.
-    fn token_len(self, bytes: &[u8], at: usize) -> usize;
+    /// Offset of the first byte from `at` on that is not of a token; the end of `bytes` or more if
+    /// there is none. A level may stop early: after 16 bytes, or at one that is rare in names.
+    fn token_end(self, bytes: &[u8], at: usize) -> usize;
 }
 
 /// Work that is compiled once for each level. What it needs comes as parameters, not as a struct:
@@ -182,7 +182,6 @@ enum Kind {
     Portable = 1,
     Sse2 = 2,
     Avx2 = 3,
-    Avx512 = 4,
 }
 
 impl Level {
@@ -192,7 +191,6 @@ impl Level {
         // 0 means: not detected yet. Racing threads detect the same.
         static BEST: AtomicU8 = AtomicU8::new(0);
         match BEST.load(Ordering::Relaxed) {
-            4 => Level(Kind::Avx512),
             3 => Level(Kind::Avx2),
             2 => Level(Kind::Sse2),
             1 => Level(Kind::Portable),
@@ -206,7 +204,7 @@ impl Level {
 
     /// All that this processor has, for tests and benchmarks.
     pub fn available() -> impl Iterator<Item = Level> {
-        [Kind::Portable, Kind::Sse2, Kind::Avx2, Kind::Avx512]
+        [Kind::Portable, Kind::Sse2, Kind::Avx2]
             .into_iter()
             .filter(|kind| *kind <= detect())
             .map(Level)
@@ -224,8 +222,6 @@ impl Level {
         #[cfg(target_arch = "x86_64")]
         match self.0 {
             // SAFETY: a `Level` of this kind is made only after `detect` found these features.
-            Kind::Avx512 => return unsafe { x86::run_avx512::<W>(bytes, at, out, bounds) },
-            // SAFETY: as above.
             Kind::Avx2 => return unsafe { x86::run_avx2::<W>(bytes, at, out, bounds) },
             Kind::Sse2 => return x86::run_sse2::<W>(bytes, at, out, bounds),
             Kind::Portable => {}
@@ -241,14 +237,7 @@ fn detect() -> Kind {
         let has_avx2 = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2");
-        let has_avx512 = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl");
-        match (has_avx2, has_avx512) {
-            (true, true) => Kind::Avx512,
-            (true, false) => Kind::Avx2,
-            (false, _) => Kind::Sse2,
-        }
+        if has_avx2 { Kind::Avx2 } else { Kind::Sse2 }
     }
     #[cfg(not(target_arch = "x86_64"))]
     Kind::Portable
@@ -265,12 +254,12 @@ impl Simd for Portable {
         0
     }
 
-    fn non_target(self, _bytes: &[u8], _at: usize) -> u64 {
-        0
+    fn target_end(self, _bytes: &[u8], at: usize) -> usize {
+        at
     }
 
-    fn token_len(self, _bytes: &[u8], _at: usize) -> usize {
-        0
+    fn token_end(self, _bytes: &[u8], at: usize) -> usize {
+        at
     }
 }
 
@@ -293,17 +282,13 @@ mod tests {
             }
             let window = &bytes[at..bytes.len().min(at + WINDOW_BYTES)];
             let controls = simd.controls(bytes, at);
-            let non_target = simd.non_target(bytes, at);
             for (index, byte) in window.iter().enumerate() {
                 let is_control = !is_value(*byte) || *byte == b'\t';
                 assert_eq!(controls >> index & 1 == 1, is_control, "{byte:#x} at {index}");
-                assert_eq!(non_target >> index & 1 == 1, !is_target(*byte), "{byte:#x} at {index}");
             }
-            let len = simd.token_len(bytes, at);
-            assert!(
-                token_end(bytes, at) >= bytes.len().min(at + len),
-                "{len} bytes of {window:x?}"
-            );
+            let len = bytes.len();
+            assert_eq!(simd.target_end(bytes, at).min(len), target_end(bytes, at));
+            assert!(simd.token_end(bytes, at).min(len) <= token_end(bytes, at));
         }
     }
 
@@ -347,7 +332,7 @@ mod tests {
                 (): &mut (),
                 (): &(),
             ) -> Option<usize> {
-                (bytes.len() >= S::BYTES_MIN).then(|| simd.token_len(bytes, at))
+                (bytes.len() >= S::BYTES_MIN).then(|| simd.token_end(bytes, at) - at)
             }
         }
 

@@ -88,17 +88,15 @@ impl Reference {
     fn decide(&mut self, byte: u8) -> Decision {
         match self.state {
             State::Start if byte == b'\r' => Ok(State::StartLf),
-            State::Start => self.method(byte),
             State::StartLf => self.lf(byte, State::Method),
-            State::Method => self.method(byte),
+            State::Start | State::Method => self.method(byte),
             State::Target => self.target(byte),
             State::Version(count) => self.version(byte, count),
-            State::VersionLf => self.lf(byte, State::Line),
+            State::VersionLf | State::ValueLf => self.lf(byte, State::Line),
             State::Line => self.line(byte),
             State::HeadLf => self.lf(byte, State::Start),
             State::Name => self.name(byte),
             State::Value => self.value(byte),
-            State::ValueLf => self.lf(byte, State::Line),
         }
     }
 

@@ -1,16 +1,15 @@
-//! The levels of x86-64: SSE2, AVX2, AVX-512.
+//! The levels of x86-64: SSE2 and AVX2. AVX-512 was tried and won nothing: the time goes into
+//! what is done with the masks.
 //! Knows bytes and bits only, as `scan` does.
 #![allow(unsafe_code, reason = "vector intrinsics and loads; measured 2 to 3 times as fast")]
 #![allow(clippy::unused_self, reason = "a value of a level proves that its instructions exist")]
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512i, _mm_and_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cmplt_epi8,
+    __m128i, __m256i, _mm_and_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cmplt_epi8,
     _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
-    _mm256_loadu_si256, _mm256_maskz_loadu_epi8, _mm256_min_epu8, _mm256_movemask_epi8,
-    _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_srli_epi16, _mm512_cmpeq_epi8_mask, _mm512_cmpge_epu8_mask, _mm512_cmplt_epu8_mask,
-    _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_sub_epi8,
+    _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
 };
 
 use super::{Simd, TOKEN, WINDOW_BYTES, Work, classes_of};
@@ -22,10 +21,6 @@ struct Sse2;
 /// Made only by [`run_avx2`].
 #[derive(Clone, Copy)]
 struct Avx2(());
-
-/// Made only by [`run_avx512`].
-#[derive(Clone, Copy)]
-struct Avx512(());
 
 /// Not inlined, as it also stands in for the larger vectors where the bytes do not fill one.
 #[inline(never)]
@@ -49,16 +44,6 @@ pub(super) fn run_avx2<W: Work>(
         return run_sse2::<W>(bytes, at, out, bounds);
     }
     W::run(Avx2(()), bytes, at, out, bounds)
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,bmi1,bmi2")]
-pub(super) fn run_avx512<W: Work>(
-    bytes: &[u8],
-    at: usize,
-    out: &mut W::Out,
-    bounds: &W::Bounds,
-) -> W::Outcome {
-    W::run(Avx512(()), bytes, at, out, bounds)
 }
 
 /// Which high nibbles make a token with each low nibble, one bit for each high nibble.
@@ -90,7 +75,7 @@ trait Vector: Copy {
 
     fn controls(self) -> u64;
 
-    fn non_target(self) -> u64;
+    fn non_target(self) -> u32;
 
     /// A level may leave out bytes that are rare in names.
     fn non_token(self) -> u32;
@@ -149,12 +134,12 @@ impl Vector for Bytes16 {
     }
 
     #[inline(always)]
-    fn non_target(self) -> u64 {
+    fn non_target(self) -> u32 {
         // SAFETY: every x86-64 has SSE2.
         unsafe {
             // Signed: bytes from 0x80 on are below SP too.
             let low = _mm_cmplt_epi8(self.0, _mm_set1_epi8(0x21));
-            Self::bits(_mm_or_si128(low, self.equal(0x7f)))
+            _mm_movemask_epi8(_mm_or_si128(low, self.equal(0x7f))).cast_unsigned()
         }
     }
 
@@ -205,12 +190,12 @@ impl Vector for Bytes32 {
     }
 
     #[inline(always)]
-    fn non_target(self) -> u64 {
+    fn non_target(self) -> u32 {
         // SAFETY: a `Bytes32` is made only under AVX2.
         unsafe {
             // Signed: bytes from 0x80 on are below SP too.
             let low = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x21), self.0);
-            Self::bits(_mm256_or_si256(low, self.equal(0x7f)))
+            _mm256_movemask_epi8(_mm256_or_si256(low, self.equal(0x7f))).cast_unsigned()
         }
     }
 
@@ -245,12 +230,12 @@ unsafe fn load_before_end<V: Vector>(bytes: &[u8], at: usize) -> (V, usize) {
     (unsafe { V::load(bytes, vector_at) }, vector_at)
 }
 
-/// The mask of the window at `at`: [`Vector::non_target`] or [`Vector::controls`].
+/// The control bytes of the window at `at`.
 ///
 /// # Safety
 /// As [`load_before_end`].
 #[inline(always)]
-unsafe fn window<V: Vector, const IS_TARGET: bool>(bytes: &[u8], at: usize) -> u64 {
+unsafe fn controls<V: Vector>(bytes: &[u8], at: usize) -> u64 {
     let mut mask = 0;
     let mut offset = 0;
     if let Some(rest) = bytes.get(at..)
@@ -258,9 +243,7 @@ unsafe fn window<V: Vector, const IS_TARGET: bool>(bytes: &[u8], at: usize) -> u
     {
         while offset < WINDOW_BYTES {
             // SAFETY: the whole window is there; the instructions are the caller's promise.
-            let vector = unsafe { V::load(rest, offset) };
-            let bits = if IS_TARGET { vector.non_target() } else { vector.controls() };
-            mask |= bits << offset;
+            mask |= unsafe { V::load(rest, offset) }.controls() << offset;
             offset += V::BYTES;
         }
         return mask;
@@ -271,23 +254,42 @@ unsafe fn window<V: Vector, const IS_TARGET: bool>(bytes: &[u8], at: usize) -> u
     while first + offset < bytes.len() {
         // SAFETY: this is the caller's promise.
         let (vector, vector_at) = unsafe { load_before_end::<V>(bytes, first + offset) };
-        let bits = if IS_TARGET { vector.non_target() } else { vector.controls() };
-        mask |= bits << (vector_at - first);
+        mask |= vector.controls() << (vector_at - first);
         offset += V::BYTES;
     }
     mask >> ((at - first) % WINDOW_BYTES)
 }
 
-/// How many bytes at `at` are of a token, up to the end of a vector; a number that leads behind
-/// the bytes if all the rest are.
+/// As [`Simd::target_end`].
 ///
 /// # Safety
 /// As [`load_before_end`].
 #[inline(always)]
-unsafe fn token_len<V: Vector>(bytes: &[u8], at: usize) -> usize {
+unsafe fn target_end<V: Vector>(bytes: &[u8], at: usize) -> usize {
+    let mut at = at;
+    loop {
+        // SAFETY: this is the caller's promise.
+        let (vector, vector_at) = unsafe { load_before_end::<V>(bytes, at) };
+        let stops = vector.non_target().wrapping_shr((at - vector_at) as u32);
+        if stops != 0 {
+            return at + stops.trailing_zeros() as usize;
+        }
+        at += V::BYTES;
+        if at >= bytes.len() {
+            return at;
+        }
+    }
+}
+
+/// As [`Simd::token_end`]: up to the end of one vector.
+///
+/// # Safety
+/// As [`load_before_end`].
+#[inline(always)]
+unsafe fn token_end<V: Vector>(bytes: &[u8], at: usize) -> usize {
     // SAFETY: this is the caller's promise.
     let (vector, vector_at) = unsafe { load_before_end::<V>(bytes, at) };
-    vector.non_token().wrapping_shr((at - vector_at) as u32).trailing_zeros() as usize
+    at + vector.non_token().wrapping_shr((at - vector_at) as u32).trailing_zeros() as usize
 }
 
 impl Simd for Sse2 {
@@ -297,21 +299,21 @@ impl Simd for Sse2 {
     fn controls(self, bytes: &[u8], at: usize) -> u64 {
         assert!(bytes.len() >= Self::BYTES_MIN);
         // SAFETY: there are enough bytes, and every x86-64 has SSE2.
-        unsafe { window::<Bytes16, false>(bytes, at) }
+        unsafe { controls::<Bytes16>(bytes, at) }
     }
 
     #[inline(always)]
-    fn non_target(self, bytes: &[u8], at: usize) -> u64 {
+    fn target_end(self, bytes: &[u8], at: usize) -> usize {
         assert!(bytes.len() >= Self::BYTES_MIN);
         // SAFETY: there are enough bytes, and every x86-64 has SSE2.
-        unsafe { window::<Bytes16, true>(bytes, at) }
+        unsafe { target_end::<Bytes16>(bytes, at) }
     }
 
     #[inline(always)]
-    fn token_len(self, bytes: &[u8], at: usize) -> usize {
+    fn token_end(self, bytes: &[u8], at: usize) -> usize {
         assert!(bytes.len() >= Self::BYTES_MIN);
         // SAFETY: there are enough bytes, and every x86-64 has SSE2.
-        unsafe { token_len::<Bytes16>(bytes, at) }
+        unsafe { token_end::<Bytes16>(bytes, at) }
     }
 }
 
@@ -322,67 +324,20 @@ impl Simd for Avx2 {
     fn controls(self, bytes: &[u8], at: usize) -> u64 {
         assert!(bytes.len() >= Self::BYTES_MIN);
         // SAFETY: there are enough bytes, and an `Avx2` is made only where AVX2 was found.
-        unsafe { window::<Bytes32, false>(bytes, at) }
+        unsafe { controls::<Bytes32>(bytes, at) }
     }
 
     #[inline(always)]
-    fn non_target(self, bytes: &[u8], at: usize) -> u64 {
+    fn target_end(self, bytes: &[u8], at: usize) -> usize {
         assert!(bytes.len() >= Self::BYTES_MIN);
         // SAFETY: there are enough bytes, and an `Avx2` is made only where AVX2 was found.
-        unsafe { window::<Bytes32, true>(bytes, at) }
+        unsafe { target_end::<Bytes32>(bytes, at) }
     }
 
     #[inline(always)]
-    fn token_len(self, bytes: &[u8], at: usize) -> usize {
+    fn token_end(self, bytes: &[u8], at: usize) -> usize {
         assert!(bytes.len() >= Self::BYTES_MIN);
         // SAFETY: there are enough bytes, and an `Avx2` is made only where AVX2 was found.
-        unsafe { token_len::<Bytes32>(bytes, at) }
-    }
-}
-
-impl Avx512 {
-    /// A window; bytes that are not there are zero.
-    #[inline(always)]
-    fn load(self, bytes: &[u8], at: usize) -> __m512i {
-        let count = bytes.len().saturating_sub(at);
-        let there = if count >= WINDOW_BYTES { u64::MAX } else { !(u64::MAX << count) };
-        // SAFETY: only bytes whose bit is set are read: `count` from `at` on, all inside of
-        // `bytes`. An `Avx512` is made only where the instructions were found.
-        unsafe { _mm512_maskz_loadu_epi8(there, bytes.as_ptr().wrapping_add(at).cast()) }
-    }
-}
-
-impl Simd for Avx512 {
-    const BYTES_MIN: usize = 1;
-
-    #[inline(always)]
-    fn controls(self, bytes: &[u8], at: usize) -> u64 {
-        let window = self.load(bytes, at);
-        // SAFETY: an `Avx512` is made only where the instructions were found.
-        unsafe {
-            _mm512_cmplt_epu8_mask(window, _mm512_set1_epi8(0x20))
-                | _mm512_cmpeq_epi8_mask(window, _mm512_set1_epi8(0x7f))
-        }
-    }
-
-    #[inline(always)]
-    fn non_target(self, bytes: &[u8], at: usize) -> u64 {
-        let window = self.load(bytes, at);
-        // SAFETY: an `Avx512` is made only where the instructions were found.
-        unsafe {
-            let from_graphic = _mm512_sub_epi8(window, _mm512_set1_epi8(0x21));
-            _mm512_cmpge_epu8_mask(from_graphic, _mm512_set1_epi8(0x7f - 0x21))
-        }
-    }
-
-    #[inline(always)]
-    fn token_len(self, bytes: &[u8], at: usize) -> usize {
-        let count = bytes.len().saturating_sub(at);
-        let there = if count >= Bytes32::BYTES { u32::MAX } else { !(u32::MAX << count) };
-        // SAFETY: as in `load`.
-        let vector = unsafe {
-            Bytes32(_mm256_maskz_loadu_epi8(there, bytes.as_ptr().wrapping_add(at).cast()))
-        };
-        vector.non_token().trailing_zeros() as usize
+        unsafe { token_end::<Bytes32>(bytes, at) }
     }
 }
