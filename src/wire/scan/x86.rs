@@ -117,6 +117,8 @@ impl Bytes16 {
 impl Vector for Bytes16 {
     const BYTES: usize = 16;
 
+    /// # Safety
+    /// As the trait says.
     #[inline(always)]
     unsafe fn load(bytes: &[u8], at: usize) -> Bytes16 {
         debug_assert!(at + Self::BYTES <= bytes.len());
@@ -173,6 +175,8 @@ impl Bytes32 {
 impl Vector for Bytes32 {
     const BYTES: usize = 32;
 
+    /// # Safety
+    /// As the trait says.
     #[inline(always)]
     unsafe fn load(bytes: &[u8], at: usize) -> Bytes32 {
         debug_assert!(at + Self::BYTES <= bytes.len());
@@ -248,16 +252,13 @@ unsafe fn controls<V: Vector>(bytes: &[u8], at: usize) -> u64 {
         }
         return mask;
     }
-    // Where the window would begin if it ended where the bytes end. Its vectors overlap if it is
-    // not whole even so; the bits are the same.
-    let first = at.min(bytes.len().saturating_sub(WINDOW_BYTES));
-    while first + offset < bytes.len() {
+    while at + offset < bytes.len() {
         // SAFETY: this is the caller's promise.
-        let (vector, vector_at) = unsafe { load_before_end::<V>(bytes, first + offset) };
-        mask |= vector.controls() << (vector_at - first);
+        let (vector, vector_at) = unsafe { load_before_end::<V>(bytes, at + offset) };
+        mask |= vector.controls() >> (at + offset - vector_at) << offset;
         offset += V::BYTES;
     }
-    mask >> ((at - first) % WINDOW_BYTES)
+    mask
 }
 
 /// As [`Simd::target_end`].
