@@ -74,6 +74,17 @@ fn parse_cut(
     (Outcome::Partial, head)
 }
 
+/// Parses `bytes` behind so many others that the windows fall differently.
+fn parse_behind(level: Level, bytes: &[u8], limits: &HeadLimits) -> (Outcome, Contents) {
+    let others = [b':'; 45];
+    let block = join(&[&others, bytes]);
+    let (mut head, mut progress) = (Head::default(), Progress::default());
+    let parse = parse_head_at(level, &block, others.len(), &mut head, &mut progress, limits);
+    let has_head = matches!(parse, Parse::Complete { .. });
+    let found = if has_head { contents(&head, others.len()) } else { Contents::default() };
+    (outcome(parse), found)
+}
+
 /// The reference's outcome for each length of a prefix, and the contents it ended with.
 fn refer(bytes: &[u8], limits: &HeadLimits) -> (Vec<Outcome>, Contents) {
     let mut reference = Reference::new(*limits);
@@ -100,6 +111,11 @@ fn check_thoroughly(bytes: &[u8], limits: &HeadLimits) -> Outcome {
             check("two pieces", bytes.len(), parse_cut(level, bytes, [to], limits));
         }
         check("single bytes", bytes.len(), parse_cut(level, bytes, 0..bytes.len(), limits));
+        let (behind, found) = parse_behind(level, bytes, limits);
+        assert_eq!(behind, last, "{level:?}, behind others: {}", bytes.escape_ascii());
+        if let Outcome::Complete(_) = behind {
+            assert_eq!(found, expected, "{level:?}, behind others: {}", bytes.escape_ascii());
+        }
     }
     last
 }
@@ -370,6 +386,28 @@ fn a_refusal_is_repeated_when_asked_again() {
     for _ in 0..3 {
         let parse = parse_head(bytes, 0, &mut head, &mut progress, &LIMITS);
         assert_eq!(parse, Parse::Refused(Refusal::FieldName));
+    }
+}
+
+#[test]
+fn known_bytes_of_an_incomplete_line_are_not_looked_at_again() {
+    // What was seen is overwritten with what would be refused.
+    let cases: [(&[u8], &[u8]); 3] = [
+        (b"GET /abc", b"d HTTP/1.1\r\n\r\n"),
+        (b"GET / HTTP/1.1\r\nNam", b"e: value\r\n\r\n"),
+        (b"GET / HTTP/1.1\r\nName: val", b"ue\r\n\r\n"),
+    ];
+    for (known, rest) in cases {
+        for level in Level::available() {
+            let mut block = known.to_vec();
+            let (mut head, mut progress) = (Head::default(), Progress::default());
+            let parse = parse_head_at(level, &block, 0, &mut head, &mut progress, &LIMITS);
+            assert_eq!(parse, Parse::Partial);
+            block.fill(0);
+            block.extend(rest);
+            let parse = parse_head_at(level, &block, 0, &mut head, &mut progress, &LIMITS);
+            assert_eq!(parse, Parse::Complete { len: block.len() }, "{}", known.escape_ascii());
+        }
     }
 }
 
