@@ -3,7 +3,7 @@
 //! `cargo bench --bench head_parser` ends with one line of ratios for each input;
 //! `-- --ratios` prints these only.
 //! To count instructions instead: `valgrind --tool=callgrind <binary> --count <parser> <input>
-//! <iterations>`, with `corelane` or `httparse` as the parser and an input's name.
+//! <iterations>`; the parser is `httparse`, `corelane`, or a level (`portable`, `sse2`, `avx2`).
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
