@@ -212,6 +212,7 @@ impl Level {
 
     /// Runs `W` with this level's instructions.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(clippy::unused_self, reason = "one level"))]
     pub(super) fn run<W: Work>(
         self,
         bytes: &[u8],

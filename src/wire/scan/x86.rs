@@ -1,6 +1,5 @@
-//! The levels of x86-64: SSE2 and AVX2. AVX-512 was tried and won nothing: the time goes into
-//! what is done with the masks.
-//! Knows bytes and bits only, as `scan` does.
+//! The levels of x86-64: SSE2 and AVX2. AVX-512 was tried: a fifth faster on the shortest head,
+//! no faster on others. Knows bytes and bits only, as `scan` does.
 #![allow(unsafe_code, reason = "vector intrinsics and loads; measured 2 to 3 times as fast")]
 #![allow(clippy::unused_self, reason = "a value of a level proves that its instructions exist")]
 
