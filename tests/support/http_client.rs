@@ -20,7 +20,17 @@ pub(crate) fn serve<H: Handler + 'static>(
     settings: Settings,
     factory: impl Fn(&WorkerInfo) -> H + Send + Sync + 'static,
 ) -> Running {
-    let server = Server::bind("127.0.0.1:0").workers(NonZeroUsize::MIN).pin(false);
+    serve_at("127.0.0.1", settings, factory)
+}
+
+/// As [`serve`] on another loopback address: one of the test's own, where nobody is given the
+/// port that the test has given back.
+pub(crate) fn serve_at<H: Handler + 'static>(
+    host: &str,
+    settings: Settings,
+    factory: impl Fn(&WorkerInfo) -> H + Send + Sync + 'static,
+) -> Running {
+    let server = Server::bind((host, 0)).workers(NonZeroUsize::MIN).pin(false);
     server.settings(settings).start(factory).expect("it starts")
 }
 
