@@ -123,10 +123,13 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         for index in 0..self.kernel.listeners() {
             all &= self.kernel.listen(index, on).is_ok();
         }
-        if on {
-            // One that cannot be watched now is tried again after a pause.
+        if on && !all {
+            // All are tried again after a pause: one that were reported in it would spin.
+            self.report_listeners(false);
             let until = self.now + Duration::from_millis(ACCEPT_PAUSE_MS);
-            self.accepting = if all { Accepting::Open } else { Accepting::Paused(until) };
+            self.accepting = Accepting::Paused(until);
+        } else if on {
+            self.accepting = Accepting::Open;
         }
     }
 }
