@@ -193,6 +193,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         match sent {
             Sent::All => {
                 connection.backlog = None;
+                connection.protocol.on_sent(self.now);
                 let answers = u64::from(std::mem::take(&mut connection.unmeasured));
                 let service = self.kernel.now().nanos_since(connection.seen);
                 self.stats.record(service, answers);

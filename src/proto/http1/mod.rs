@@ -136,6 +136,12 @@ impl Http1 {
         self.want()
     }
 
+    /// The kernel took the last byte of answers it had refused before. Nothing was received while
+    /// they waited, so the time of what is waited for begins now.
+    pub fn on_sent(&mut self, now: Moment) {
+        self.since = now;
+    }
+
     /// The connection broke: nothing can be received or sent any more.
     pub fn on_failed(&mut self) -> Want {
         self.state.end_with(CloseReason::Failed);
