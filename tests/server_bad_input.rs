@@ -534,7 +534,7 @@ fn every_refusal_is_counted_by_its_name() {
         }
     }
     server.stop();
-    let report = server.wait().unwrap();
+    let report = server.wait().unwrap().report();
     let mut counted = report.total().refusals.clone();
     counted.retain(|(_, count)| *count > 0);
     assert_eq!(counted, [("host_missing", 2), ("method_unknown", 1), ("request_line", 3)]);

@@ -69,7 +69,7 @@ fn in_a_drain_an_idle_connection_has_one_more_request_and_new_ones_are_refused()
     // The drain has begun, or those answers would not have said so.
     assert!(TcpStream::connect(server.addresses()[0]).is_err());
     server.drain();
-    let report = server.wait().unwrap();
+    let report = server.wait().unwrap().report();
     assert_eq!((closes(&report, "drained"), report.total().requests), (2, 4));
 }
 
@@ -80,7 +80,7 @@ fn a_drain_closes_idle_connections_after_their_grace() {
     server.drain();
     idle.expect_end();
     fresh.expect_end();
-    let report = server.wait().unwrap();
+    let report = server.wait().unwrap().report();
     assert_eq!(closes(&report, "drained"), 2);
 }
 
@@ -106,7 +106,7 @@ fn a_drain_finishes_the_requests_and_answers_under_way() {
     for client in [&mut witness, &mut head, &mut body, &mut reader] {
         client.expect_end();
     }
-    let report = server.wait().unwrap();
+    let report = server.wait().unwrap().report();
     assert_eq!((closes(&report, "drained"), closes(&report, "drain_timeout")), (4, 0));
 }
 
@@ -122,7 +122,7 @@ fn who_connected_before_the_drain_is_answered() {
         assert_eq!(client.get("/").text(), "here");
     }
     drop(clients);
-    assert_eq!(server.wait().unwrap().total().requests, 64);
+    assert_eq!(server.wait().unwrap().report().total().requests, 64);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn what_never_ends_is_cut_when_the_time_of_the_drain_is_over() {
     stalled.send(get("/large")).answer_to_head();
     let mut idle = served(&server);
     server.drain();
-    let report = server.wait().unwrap();
+    let report = server.wait().unwrap().report();
     assert_eq!(closes(&report, "drain_timeout"), 4, "{:?}", report.total().closes);
     assert!(stalled.rest().len() < LARGE);
     for client in [&mut head, &mut body, &mut idle] {
@@ -149,7 +149,7 @@ fn a_drain_without_connections_ends_at_once() {
     let server = patient_at("127.0.77.2", |_| {});
     let address = server.addresses()[0];
     server.drain();
-    assert_eq!(server.wait().unwrap().total().connections, 0);
+    assert_eq!(server.wait().unwrap().report().total().connections, 0);
     expect_free(address);
 }
 
@@ -162,7 +162,7 @@ fn a_stop_cuts_everything() {
     reader.send(get("/large")).answer_to_head();
     server.stop();
     let address = server.addresses()[0];
-    let report = server.wait().unwrap();
+    let report = server.wait().unwrap().report();
     assert_eq!(closes(&report, "stopped"), 4, "{:?}", report.total().closes);
     for client in &mut clients {
         client.expect_end();
@@ -179,7 +179,7 @@ fn a_stop_ends_a_drain() {
     server.drain();
     assert!(witness.get("/").says_close());
     server.stop();
-    assert_eq!(closes(&server.wait().unwrap(), "stopped"), 1);
+    assert_eq!(closes(&server.wait().unwrap().report(), "stopped"), 1);
     client.expect_end();
 }
 
@@ -281,7 +281,7 @@ fn a_report_adds_its_workers_up() {
         assert_eq!(client.send("A\r\n\r\n").answer().status, 400);
     }
     server.drain();
-    let report = server.wait().unwrap();
+    let report = server.wait().unwrap().report();
     let total = report.total();
     assert_eq!((total.requests, total.connections), (64, 32));
     assert_eq!(total.statuses, [0, 32, 0, 64, 0]);

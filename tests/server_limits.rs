@@ -37,7 +37,7 @@ fn server(settings: Settings) -> Running {
 /// Stops the server; every connection it accepted was closed for one reason.
 fn finish(server: Running) -> WorkerRow {
     server.stop();
-    let total = server.wait().unwrap().total().clone();
+    let total = server.wait().unwrap().report().total().clone();
     let closes: u64 = total.closes.iter().map(|(_, count)| count).sum();
     assert_eq!(closes, total.connections, "{:?}", total.closes);
     total

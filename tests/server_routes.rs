@@ -91,7 +91,7 @@ fn the_status_of_the_program_counts_what_was_asked() {
         }
     }
     server.stop();
-    assert_eq!(server.wait().unwrap().total().requests, asked);
+    assert_eq!(server.wait().unwrap().report().total().requests, asked);
 }
 
 #[test]
@@ -521,7 +521,7 @@ fn it_listens_on_several_addresses_of_both_families() {
         }
     }
     server.drain();
-    let report = server.wait().unwrap();
+    let report = server.wait().unwrap().report();
     assert_eq!((report.total().requests, report.total().connections), (96, 96));
 }
 
@@ -580,7 +580,7 @@ fn a_handler_that_panics_answers_500_closes_and_its_worker_lives_on() {
     client.expect_end();
     drop(bystander);
     server.drain();
-    let report = server.wait().unwrap();
+    let report = server.wait().unwrap().report();
     let count = |name| report.total().closes.iter().find(|(reason, _)| *reason == name).unwrap().1;
     assert_eq!(count("panicked"), 4);
 }
