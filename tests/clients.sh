@@ -119,7 +119,7 @@ run_curl() {
     curl -sv "$url/hello" "$url/json" "$url/plaintext" >/dev/null 2>"$folder/verbose"
     [[ $(grep -ciE 're-?us(ing|ed) existing' "$folder/verbose") == 2 ]] ||
         problems+=("curl opened a connection for each request")
-    report curl "$asked requests, $(curl --version | cut -d' ' -f2)"
+    report curl "$asked requests, $(curl --version | awk 'NR == 1 { print $2 }')"
 }
 
 # A client's line from `problems` and what it saw.
