@@ -1,6 +1,7 @@
 //! The program `corelane`: runs one command and chooses the exit code.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use corelane::app::welcome::welcome;
@@ -22,9 +23,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {}", failure.message);
+            tell(&format!("error: {}", failure.message));
             if let Some(hint) = failure.hint {
-                eprintln!("hint: {hint}");
+                tell(&format!("hint: {hint}"));
             }
             ExitCode::FAILURE
         }
@@ -43,6 +44,12 @@ impl From<StartError> for Failure {
     }
 }
 
+/// Writes a line to standard error. A closed pipe or a full disk behind it must not end a server,
+/// as `eprintln!` would.
+fn tell(line: &str) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Prints what ended the program before it began.
 fn leave(exit: &Exit) -> ExitCode {
     // A closed pipe behind `--help` is no failure.
@@ -59,28 +66,32 @@ fn serve(plan: ServePlan) -> Result<(), Failure> {
         server = server.workers(workers);
     }
     let report = server.run_with(welcome, announce)?.report();
-    if let Some(path) = plan.hgrm {
-        let text = to_hgrm(report.service_times(), TICKS_PER_HALF_DISTANCE, Unit::Milliseconds);
-        std::fs::write(&path, text).map_err(|error| Failure {
-            message: format!("cannot write {}: {error}", path.display()),
-            hint: Some("--hgrm names a file in a folder that may be written".to_owned()),
-        })?;
-    }
-    print_report(&report, plan.report)
+    let written = plan.hgrm.map_or(Ok(()), |path| write_distribution(&report, &path));
+    // A run cannot be had again: what can be kept of it is kept.
+    print_report(&report, plan.report)?;
+    written
+}
+
+fn write_distribution(report: &ServerReport, path: &Path) -> Result<(), Failure> {
+    let text = to_hgrm(report.service_times(), TICKS_PER_HALF_DISTANCE, Unit::Milliseconds);
+    std::fs::write(path, text).map_err(|error| Failure {
+        message: format!("cannot write {}: {error}", path.display()),
+        hint: Some("--hgrm names a file in a folder that may be written".to_owned()),
+    })
 }
 
 /// Tells where the server listens and where its workers run.
 fn announce(running: &Running) {
     for address in running.addresses() {
-        eprintln!("listening on http://{address}");
+        tell(&format!("listening on http://{address}"));
     }
     for worker in running.workers() {
         match worker.cpu {
-            Some(cpu) => eprintln!("worker {} on CPU {cpu}", worker.index),
-            None => eprintln!("worker {} not pinned", worker.index),
+            Some(cpu) => tell(&format!("worker {} on CPU {cpu}", worker.index)),
+            None => tell(&format!("worker {} not pinned", worker.index)),
         }
     }
-    eprintln!("Ctrl-C drains and prints the report; a second one stops at once");
+    tell("Ctrl-C drains and prints the report; a second one stops at once");
 }
 
 fn print_report(report: &ServerReport, format: ReportFormat) -> Result<(), Failure> {

@@ -8,9 +8,9 @@
 mod http_client;
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
 use http_client::{Client, get, pattern, post};
@@ -35,7 +35,7 @@ fn without_variables(mut command: Command, args: &[&str]) -> Command {
 
 /// The program while it serves; ended with the test.
 struct Serving {
-    child: Child,
+    process: Process,
     stderr: BufReader<ChildStderr>,
     /// Everything it has told so far.
     told: Vec<String>,
@@ -43,7 +43,7 @@ struct Serving {
 
 /// How it ended and what it printed.
 struct Ended {
-    status: ExitStatus,
+    code: Option<i32>,
     stdout: String,
     told: Vec<String>,
 }
@@ -54,7 +54,7 @@ impl Serving {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it can be run");
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut serving = Serving { child, stderr, told: Vec::new() };
+        let mut serving = Serving { process: Process(child), stderr, told: Vec::new() };
         serving.wait_to_be_told("Ctrl-C drains");
         serving
     }
@@ -87,33 +87,47 @@ impl Serving {
         Client::connect(self.addresses()[0])
     }
 
-    fn signal(&self, signal: libc::c_int) {
-        let pid = libc::pid_t::try_from(self.child.id()).unwrap();
-        // SAFETY: the id is our child's: it was not waited for, so nobody else has it.
-        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-    }
-
     /// Reads everything to the end.
     fn end(mut self) -> Ended {
-        let mut stdout = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        let stdout = self.process.stdout();
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).unwrap();
         let mut told = std::mem::take(&mut self.told);
         told.extend(rest.lines().map(str::to_owned));
-        Ended { status: self.child.wait().unwrap(), stdout, told }
+        Ended { code: self.process.exit_code(), stdout, told }
     }
 
     fn interrupt(self) -> Ended {
-        self.signal(libc::SIGINT);
+        self.process.signal(libc::SIGINT);
         self.end()
     }
 }
 
-impl Drop for Serving {
+/// A process that ends with the test.
+struct Process(Child);
+
+impl Process {
+    fn signal(&self, signal: libc::c_int) {
+        let pid = libc::pid_t::try_from(self.0.id()).unwrap();
+        // SAFETY: the id is our child's: it was not waited for, so nobody else has it.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    }
+
+    fn stdout(&mut self) -> String {
+        let mut stdout = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        stdout
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -140,7 +154,7 @@ fn it_tells_where_it_listens_and_where_its_workers_run() {
         assert_eq!(Client::connect(address).get("/hello").text(), "Hello from corelane!\n");
     }
     // What it says of its threads is what the kernel says.
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", serving.child.id())).unwrap();
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", serving.process.0.id())).unwrap();
     let mut workers: Vec<(String, String)> = tasks
         .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).ok())
         .map(|status| (entry(&status, "Name"), entry(&status, "Cpus_allowed_list")))
@@ -159,7 +173,7 @@ fn it_tells_where_it_listens_and_where_its_workers_run() {
         };
         assert!(serving.told.contains(&line), "{line:?} is not in {:?}", serving.told);
     }
-    assert_eq!(serving.interrupt().status.code(), Some(0));
+    assert_eq!(serving.interrupt().code, Some(0));
 }
 
 /// The value of an entry of `proc_pid_status(5)`.
@@ -175,7 +189,7 @@ fn without_pins_it_says_so_and_starts_a_worker_per_cpu() {
     // Fewer where a control group's quota leaves a part of a CPU.
     assert!((1..=std::thread::available_parallelism().unwrap().get()).contains(&lines));
     let ended = serving.interrupt();
-    assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(0), ""));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
 }
 
 #[test]
@@ -185,14 +199,14 @@ fn a_signal_drains_it_and_it_prints_the_table() {
         let mut client = serving.connect();
         assert_eq!(client.get("/json").status, 200);
         assert_eq!(client.get("/nowhere").status, 404);
-        serving.signal(signal);
+        serving.process.signal(signal);
         let mut serving = serving;
         serving.wait_to_be_told("draining; once more stops at once");
         // The log comes before the drain; a request may come before or behind it.
         while !client.get("/health").says_close() {}
         client.expect_end();
         let ended = serving.end();
-        assert_eq!(ended.status.code(), Some(0), "{:?}", ended.told);
+        assert_eq!(ended.code, Some(0), "{:?}", ended.told);
         let table = ended.stdout;
         for wanted in ["corelane ran for", "worker 0", "total", "P99", "drained", "GET /json"] {
             assert!(table.contains(wanted), "{wanted}: {table}");
@@ -208,11 +222,11 @@ fn a_second_signal_stops_it_at_once() {
     let mut client = serving.connect();
     assert_eq!(client.get("/hello").status, 200);
     client.send("GET / HT");
-    serving.signal(libc::SIGINT);
+    serving.process.signal(libc::SIGINT);
     serving.wait_to_be_told("once more stops at once");
-    serving.signal(libc::SIGTERM);
+    serving.process.signal(libc::SIGTERM);
     let ended = serving.end();
-    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.told);
+    assert_eq!(ended.code, Some(0), "{:?}", ended.told);
     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(report["total"]["closes"]["stopped"], 1);
     assert!(ended.told.iter().any(|line| line.contains("stopping at once")), "{:?}", ended.told);
@@ -241,7 +255,7 @@ fn the_figures_of_its_report_are_what_was_sent() {
         received += request.len();
     }
     let ended = serving.interrupt();
-    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.told);
+    assert_eq!(ended.code, Some(0), "{:?}", ended.told);
     assert_eq!(ended.stdout.lines().count(), 1, "one line for programs");
     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
     let total = &report["total"];
@@ -292,12 +306,47 @@ fn expect_distribution(path: &Path, samples: u64, max_ns: u64) {
 }
 
 #[test]
-fn what_it_cannot_write_at_the_end_is_told() {
+fn what_it_cannot_write_at_the_end_is_told_and_the_rest_is_kept() {
     let serving = Serving::with(&["--hgrm", "/nonexistent/latency.hgrm", "--report", "json"]);
     let ended = serving.interrupt();
-    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(ended.code, Some(1));
     let last = ended.told[ended.told.len() - 2..].join("\n");
     assert!(error_and_hint(&last).0.contains("/nonexistent/latency.hgrm"), "{last}");
+    assert!(serde_json::from_str::<Value>(&ended.stdout).is_ok(), "{:?}", ended.stdout);
+}
+
+#[test]
+fn a_full_disk_behind_its_messages_does_not_end_it() {
+    // An address of this test's own: nobody is given the port while the program has it not yet.
+    let address = TcpListener::bind("127.0.78.3:0").unwrap().local_addr().unwrap();
+    let mut command = program(&["--listen", &address.to_string(), "--report", "json"]);
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let child = command.stderr(full()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut process = Process(child);
+    while TcpStream::connect(address).is_err() {
+        assert_eq!(process.0.try_wait().unwrap(), None, "it ended before it listened");
+        std::thread::yield_now();
+    }
+    let mut client = Client::connect(address);
+    assert_eq!(client.get("/hello").status, 200);
+    drop(client);
+    process.signal(libc::SIGINT);
+    assert!(serde_json::from_str::<Value>(&process.stdout()).is_ok());
+    assert_eq!(process.exit_code(), Some(0));
+
+    // Behind its report it does: that is what it was asked for.
+    let mut command = program(&["--listen", "127.0.0.1:0"]);
+    let mut child = command.stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut process = Process(child);
+    let mut told = String::new();
+    while !told.contains("Ctrl-C drains") {
+        assert!(stderr.read_line(&mut told).unwrap() > 0, "{told}");
+    }
+    process.signal(libc::SIGINT);
+    stderr.read_to_string(&mut told).unwrap();
+    assert_eq!(process.exit_code(), Some(1));
+    assert!(told.contains("error: cannot write the report: "), "{told}");
 }
 
 #[test]
@@ -334,7 +383,7 @@ fn a_port_in_use_is_exit_code_1_and_its_holder_is_named() {
     let address = first.addresses()[0].to_string();
     let (code, _, stderr) = run(&["--listen", &address]);
     assert_eq!(code, Some(1));
-    let pid = format!("in use by corelane (pid {})", first.child.id());
+    let pid = format!("in use by corelane (pid {})", first.process.0.id());
     assert!(error_and_hint(&stderr).0.contains(&pid), "{stderr}");
     assert_eq!(first.connect().get("/hello").status, 200);
 }
@@ -372,7 +421,7 @@ fn too_few_descriptors_are_told_with_the_number_that_is_needed() {
     let wanted: usize = wanted.and_then(|(number, _)| number.parse().ok()).expect(warning);
     assert!((1_001..1_200).contains(&wanted), "{warning}");
     assert_eq!(serving.connect().get("/hello").status, 200, "it serves all the same");
-    assert_eq!(serving.interrupt().status.code(), Some(0));
+    assert_eq!(serving.interrupt().code, Some(0));
     // With the number that it asks for it has nothing to warn of.
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("ulimit -n {wanted}; exec \"$0\" \"$@\""), PROGRAM]);
@@ -395,5 +444,5 @@ fn with_fewer_descriptors_than_clients_it_serves_them_one_after_the_other() {
         assert_eq!(client.answer().text(), "Hello from corelane!\n");
     }
     let ended = serving.interrupt();
-    assert_eq!(ended.status.code(), Some(0), "{:?}", ended.told);
+    assert_eq!(ended.code, Some(0), "{:?}", ended.told);
 }
