@@ -79,8 +79,9 @@ pub const TICK_MS: u64 = 64;
 /// Slots of the timer wheel: 1,024 ticks are 65 s, so an ordinary deadline goes round once.
 pub const WHEEL_SLOTS: usize = 1024;
 
-/// Bytes read and dropped from a lingering connection before it is closed all the same.
-pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes read and dropped from a lingering connection before it is closed all the same. Some
+/// clients read only after the last byte of their upload; `linger_time` bounds the wait.
+pub const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Milliseconds between two publications of a worker's figures.
 pub const PUBLISH_INTERVAL_MS: u64 = 100;
@@ -88,6 +89,9 @@ pub const PUBLISH_INTERVAL_MS: u64 = 100;
 /// Milliseconds a listener rests after the kernel had no descriptor or memory for a connection:
 /// trying at once would spin, because the waiting connection stays readable.
 pub const ACCEPT_PAUSE_MS: u64 = 10;
+
+/// Milliseconds between two log lines about that.
+pub const ACCEPT_LOG_INTERVAL_MS: u64 = 10_000;
 
 /// Highest service time a histogram tells apart, in nanoseconds (60 s); above, it saturates.
 pub const LATENCY_MAX_NS: u64 = 60_000_000_000;

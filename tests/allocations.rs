@@ -81,6 +81,9 @@ fn server() -> Running {
                 res.header("X-Query", req.query_string()).text(format_args!("{a} of {b}"))
             })
             .post("/echo", |req, res| res.bytes(req.body()))
+            .get("/q/{a}", |req, res| res.text(req.param_text("a")?.as_ref()))
+            .get("/q/me/{b}", |req, res| res.text(req.param_text("b")?.as_ref()))
+            .get("/p/{a}/{b}/{c}/{d}", |req, res| res.text(req.param_text("d")?.as_ref()))
             .get("/calls", |_, res| {
                 let (allocated, freed) = CALLS.get();
                 res.text(format_args!("{allocated} {freed}"))
@@ -148,6 +151,13 @@ fn a_parameter_and_json_allocate_nothing() {
 #[test]
 fn several_parameters_a_query_and_a_field_allocate_nothing() {
     expect_none(get("/all/one/of/many?with=a&query"), 1);
+}
+
+#[test]
+fn a_dead_end_in_the_routes_and_many_parameters_allocate_nothing() {
+    for path in ["/q/mx", "/q/me/1", "/p/1/2/3/4"] {
+        expect_none(get(path), 1);
+    }
 }
 
 #[test]

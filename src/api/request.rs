@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use arrayvec::ArrayVec;
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 
 use super::Error;
 use crate::limits::ROUTE_PARAMS_MAX;
@@ -16,7 +16,7 @@ use crate::wire::status::Status;
 use crate::wire::target::Target;
 
 /// The parameters a route matched, as sent: name and raw value.
-pub type Params<'a> = ArrayVec<(&'a str, &'a str), ROUTE_PARAMS_MAX>;
+pub type Params<'a> = ArrayVec<(&'a str, &'a [u8]), ROUTE_PARAMS_MAX>;
 
 /// Where the application notes which route matched, for statistics and logs.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub struct RequestParts<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     parts: RequestParts<'a>,
-    params: &'a [(&'a str, &'a str)],
+    params: &'a [(&'a str, &'a [u8])],
     route: &'a RouteSlot,
 }
 
@@ -60,7 +60,7 @@ impl<'a> Request<'a> {
 
     /// The same request with the parameters its route matched.
     #[must_use]
-    pub fn with_params<'b>(&self, params: &'b [(&'b str, &'b str)]) -> Request<'b>
+    pub fn with_params<'b>(&self, params: &'b [(&'b str, &'b [u8])]) -> Request<'b>
     where
         'a: 'b,
     {
@@ -177,7 +177,7 @@ impl<'a> Request<'a> {
             .iter()
             .find(|(candidate, _)| *candidate == name)
             .ok_or_else(|| Error::internal(format!("the route has no parameter `{name}`")))?;
-        percent_decode_str(raw)
+        percent_decode(raw)
             .decode_utf8()
             .map_err(|_| Error::bad_request(format!("the path's `{name}` is not UTF-8")))
     }

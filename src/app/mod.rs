@@ -1,6 +1,7 @@
 //! Ready-made applications on the same interface as everyone's.
 //! Knows no protocols, no workers and no sockets.
 
+mod route_tree;
 mod router;
 #[cfg(feature = "cli")]
 pub mod welcome;

@@ -2,55 +2,19 @@
 //! Knows nothing of how requests arrive or answers leave.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
+use super::route_tree::{PatternFault, RouteTree};
 use crate::api::{Error, Handler, HandlerResult, Params, Request, Response};
-use crate::limits::ROUTE_PARAMS_MAX;
 use crate::wire::head::Method;
 use crate::wire::status::Status;
 use crate::wire::target::normalise_unreserved;
 
 type BoxedHandler = Box<dyn FnMut(&Request<'_>, Response<'_>) -> HandlerResult>;
 
-/// Routes without parameters by their path, before any tree is asked.
-type ExactRoutes = HashMap<Box<[u8]>, u16, BuildHasherDefault<PathHasher>>;
-
-/// Multiplies and folds words of eight bytes. The keys are the operator's, so nobody can choose
-/// them to collide.
-#[derive(Default)]
-struct PathHasher(u64);
-
-impl Hasher for PathHasher {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            self.write_u64(u64::from_le_bytes(word.try_into().unwrap_or_default()));
-        }
-        let rest = words.remainder().iter().fold(0, |rest, byte| rest << 8 | u64::from(*byte));
-        self.write_u64(rest);
-    }
-
-    #[inline]
-    fn write_u64(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = (product >> 64) as u64 ^ product as u64;
-    }
-
-    #[inline]
-    fn write_usize(&mut self, length: usize) {
-        self.0 = length as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 struct Route {
     method: Method,
     template: String,
+    params: Vec<String>,
     handler: BoxedHandler,
 }
 
@@ -66,9 +30,8 @@ struct Route {
 /// error at start.
 #[derive(Default)]
 pub struct Router {
-    exact: [ExactRoutes; Method::KNOWN.len()],
     /// One tree a method, of indices into `routes`.
-    trees: [matchit::Router<u16>; Method::KNOWN.len()],
+    trees: [RouteTree; Method::KNOWN.len()],
     routes: Vec<Route>,
     fallback: Option<BoxedHandler>,
     fault: Option<String>,
@@ -139,30 +102,27 @@ impl Router {
         if matches!(method, Method::Unknown | Method::Connect | Method::Trace) {
             return Err(format!("{pattern}: {method:?} requests never reach a router"));
         }
-        if !pattern.starts_with('/') {
-            return Err(format!("{name} {pattern}: a pattern begins with `/`"));
-        }
-        if pattern.matches('{').count() > ROUTE_PARAMS_MAX {
-            return Err(format!("{name} {pattern}: more than {ROUTE_PARAMS_MAX} parameters"));
-        }
         let index = u16::try_from(self.routes.len())
             .map_err(|_| format!("{name} {pattern}: more than {} routes", u16::MAX))?;
-        self.trees[method as usize].insert(pattern, index).map_err(|error| match error {
-            matchit::InsertError::Conflict { with } => {
-                format!("the routes {name} {pattern} and {name} {with} match the same paths")
+        let inserted = self.trees[method as usize].insert(pattern, index);
+        let params = inserted.map_err(|fault| match fault {
+            PatternFault::Taken(other) => {
+                let other = &self.routes[usize::from(other)].template;
+                format!("the routes {name} {other} and {name} {pattern} match the same paths")
             }
-            other => format!("{name} {pattern}: {other}"),
+            fault => format!("the route {name} {pattern}: {fault}"),
         })?;
-        if !pattern.contains(['{', '}']) {
-            self.exact[method as usize].insert(pattern.as_bytes().into(), index);
-        }
-        self.routes.push(Route { method, template: pattern.to_owned(), handler });
+        self.routes.push(Route { method, template: pattern.to_owned(), params, handler });
         Ok(())
     }
 
-    /// Methods that `path` has routes for, as the value of `Allow`; empty if it has none.
-    fn allowed(&self, path: &str) -> String {
-        let has = |method: Method| self.trees[method as usize].at(path).is_ok();
+    /// Methods that `path` has routes for, or any path for `*`, as the value of `Allow`; empty if
+    /// there are none.
+    fn allowed(&self, path: &[u8]) -> String {
+        let has = |method: Method| {
+            let tree = &self.trees[method as usize];
+            if path == b"*" { !tree.is_empty() } else { tree.find(path).is_some() }
+        };
         let mut names: Vec<&str> = Vec::new();
         for method in Method::KNOWN {
             let is_derived = match method {
@@ -181,38 +141,16 @@ impl Router {
         names.join(", ")
     }
 
-    fn handle_by_tree(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
-        let path = match request.path() {
-            path if request.path_has_escapes() => normalised(path),
-            path => Cow::Borrowed(path),
-        };
-        let method = request.method();
-        let mut found = self.trees[method as usize].at(&path);
-        if found.is_err() && method == Method::Head {
-            found = self.trees[Method::Get as usize].at(&path);
-        }
-        let Ok(found) = found else { return self.unmatched(request, &path, response) };
-        let index = *found.value;
-        request.note_route(index);
-        let handler = &mut self.routes[usize::from(index)].handler;
-        let params: Params<'_> = found.params.iter().collect();
-        handler(&request.with_params(&params), response)
-    }
-
     /// Answers what no route matches.
     #[cold]
     fn unmatched(
         &mut self,
         request: &Request<'_>,
-        path: &str,
+        path: &[u8],
         response: Response<'_>,
     ) -> HandlerResult {
         if let Some(fallback) = &mut self.fallback {
             return fallback(request, response);
-        }
-        if path == "*" {
-            let all = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, QUERY";
-            return response.header("Allow", all).empty();
         }
         let allowed = self.allowed(path);
         if allowed.is_empty() {
@@ -229,14 +167,24 @@ impl Router {
 impl Handler for Router {
     #[inline]
     fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
-        // A path without parameters is the more specific one, so the trees would agree.
-        match self.exact[request.method() as usize].get(request.path_bytes()) {
-            Some(index) => {
-                request.note_route(*index);
-                (self.routes[usize::from(*index)].handler)(request, response)
-            }
-            None => self.handle_by_tree(request, response),
+        let path = match request.path_bytes() {
+            path if request.path_has_escapes() => normalise_unreserved(path),
+            path => Cow::Borrowed(path),
+        };
+        let method = request.method();
+        let mut found = self.trees[method as usize].find(&path);
+        if found.is_none() && method == Method::Head {
+            found = self.trees[Method::Get as usize].find(&path);
         }
+        let Some((index, values)) = found else { return self.unmatched(request, &path, response) };
+        request.note_route(index);
+        let Route { params, handler, .. } = &mut self.routes[usize::from(index)];
+        if values.is_empty() {
+            return handler(request, response);
+        }
+        let names = params.iter().map(String::as_str);
+        let params: Params<'_> = names.zip(values).collect();
+        handler(&request.with_params(&params), response)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -246,14 +194,6 @@ impl Handler for Router {
     fn routes(&self) -> Vec<String> {
         let name = |route: &Route| format!("{} {}", route.method.name(), route.template);
         self.routes.iter().map(name).collect()
-    }
-}
-
-/// The path with the escapes of unreserved characters decoded; ASCII stays ASCII.
-fn normalised(path: &str) -> Cow<'_, str> {
-    match normalise_unreserved(path.as_bytes()) {
-        Cow::Borrowed(_) => Cow::Borrowed(path),
-        Cow::Owned(bytes) => String::from_utf8(bytes).map_or(Cow::Borrowed(path), Cow::Owned),
     }
 }
 
@@ -284,10 +224,8 @@ mod tests {
 
     #[test]
     fn a_pattern_that_cannot_match_is_a_fault() {
-        let nine = "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}";
-        for pattern in ["", "a", "/{", "/{a}{b}", "/{*a}/b", nine] {
-            assert!(Router::new().get(pattern, answering).check().is_err(), "{pattern}");
-        }
+        let fault = Router::new().get("/{*a}/b", answering).check().unwrap_err();
+        assert_eq!(fault, "the route GET /{*a}/b: {*name} stands only at the end");
         assert!(Router::new().route(Method::Connect, "/", answering).check().is_err());
     }
 
@@ -300,10 +238,11 @@ mod tests {
     #[test]
     fn allow_names_what_a_path_answers() {
         let router = Router::new().get("/a", answering).put("/{x}", answering);
-        assert_eq!(router.allowed("/a"), "GET, HEAD, PUT, OPTIONS");
-        assert_eq!(router.allowed("/b"), "PUT, OPTIONS");
+        assert_eq!(router.allowed(b"/a"), "GET, HEAD, PUT, OPTIONS");
+        assert_eq!(router.allowed(b"/b"), "PUT, OPTIONS");
+        assert_eq!(router.allowed(b"*"), "GET, HEAD, PUT, OPTIONS");
         let router = Router::new().patch("/a", answering);
-        assert_eq!(router.allowed("/a"), "PATCH, OPTIONS");
-        assert_eq!(router.allowed("/b"), "");
+        assert_eq!(router.allowed(b"/a"), "PATCH, OPTIONS");
+        assert_eq!(router.allowed(b"/b"), "");
     }
 }

@@ -8,7 +8,7 @@ use super::Worker;
 use super::connection::Connection;
 use crate::api::Handler;
 use crate::clock::Moment;
-use crate::limits::{ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN};
+use crate::limits::{ACCEPT_LOG_INTERVAL_MS, ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN};
 use crate::proto::CloseReason;
 use crate::sys::{Interest, Kernel, Readiness, Token};
 
@@ -95,13 +95,20 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             }
             Err(error) => {
                 // The waiting connection stays ready: trying again at once would spin.
-                log::warn!("accepting pauses for {ACCEPT_PAUSE_MS} ms: {error}");
+                self.log_exhausted(&error);
                 self.stats.accept_exhausted += 1;
                 self.report_listeners(false);
                 let until = self.now + Duration::from_millis(ACCEPT_PAUSE_MS);
                 self.accepting = Accepting::Paused(until);
                 Attempt::Stopped
             }
+        }
+    }
+
+    fn log_exhausted(&mut self, error: &io::Error) {
+        if self.now >= self.accept_log_due {
+            self.accept_log_due = self.now + Duration::from_millis(ACCEPT_LOG_INTERVAL_MS);
+            log::warn!("no connections are accepted for {ACCEPT_PAUSE_MS} ms at a time: {error}");
         }
     }
 
