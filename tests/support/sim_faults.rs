@@ -1,0 +1,28 @@
+//! How often a simulated kernel fails, and what it counts. Knows nothing of when and why.
+
+/// How often what goes wrong in one simulation; when follows from the seed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) spurious: u32,
+    pub(crate) would_block: u32,
+    pub(crate) exhausted: u32,
+    pub(crate) aborted: u32,
+    pub(crate) unwatched: u32,
+    pub(crate) unlistened: u32,
+    pub(crate) stale: u32,
+    pub(crate) early_ends: u32,
+    pub(crate) jumps: u32,
+}
+
+/// What the kernel counted, to be compared with what the worker counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) accepted: u64,
+    pub(crate) aborted: u64,
+    pub(crate) exhausted: u64,
+    pub(crate) unwatched: u64,
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+    pub(crate) handled: u64,
+    pub(crate) panics: u64,
+}

@@ -1,0 +1,112 @@
+//! The kernel a simulated worker runs on: every call goes to the world around it.
+//! Knows no HTTP and decides nothing.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use corelane::clock::Moment;
+use corelane::sys::{Interest, Kernel, Readiness, Token, Wake};
+
+use crate::sim_world::World;
+
+/// The worker's side of the world.
+#[derive(Debug)]
+pub(crate) struct SimKernel(pub(crate) Rc<RefCell<World>>);
+
+/// A connection the worker owns. Dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct SimStream {
+    world: Rc<RefCell<World>>,
+    client: usize,
+}
+
+impl Drop for SimStream {
+    fn drop(&mut self) {
+        // A borrow fails only while a panic unwinds through the world.
+        if let Ok(mut world) = self.world.try_borrow_mut() {
+            world.close(self.client);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SimWaker(Arc<AtomicBool>);
+
+impl Wake for SimWaker {
+    fn wake(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The client a peer address stands for.
+pub(crate) fn client_of(peer: SocketAddr) -> usize {
+    usize::from(peer.port()) - 1
+}
+
+impl Kernel for SimKernel {
+    type Stream = SimStream;
+
+    fn now(&mut self) -> Moment {
+        self.0.borrow().now
+    }
+
+    fn unix_seconds(&mut self) -> u64 {
+        self.0.borrow().unix_seconds()
+    }
+
+    fn wait(&mut self, ready: &mut Vec<Readiness>, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.borrow_mut().wait(ready, timeout);
+        Ok(())
+    }
+
+    fn listeners(&self) -> usize {
+        self.0.borrow().listeners()
+    }
+
+    fn listen(&mut self, index: usize, on: bool) -> io::Result<()> {
+        self.0.borrow_mut().listen(index, on)
+    }
+
+    fn close_listeners(&mut self) {
+        self.0.borrow_mut().close_listeners();
+    }
+
+    fn accept(&mut self, index: usize) -> io::Result<(SimStream, SocketAddr)> {
+        let client = self.0.borrow_mut().accept(index)?;
+        let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), client as u16 + 1);
+        Ok((SimStream { world: Rc::clone(&self.0), client }, peer))
+    }
+
+    fn add(&mut self, stream: &SimStream, token: Token, interest: Interest) -> io::Result<()> {
+        self.0.borrow_mut().watch(stream.client, token, interest)
+    }
+
+    fn change(&mut self, stream: &SimStream, token: Token, interest: Interest) -> io::Result<()> {
+        self.0.borrow_mut().watch(stream.client, token, interest)
+    }
+
+    fn receive(&mut self, stream: &SimStream, space: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().receive(stream.client, space)
+    }
+
+    fn send(&mut self, stream: &SimStream, segments: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.borrow_mut().send(stream.client, segments)
+    }
+
+    fn finish_sending(&mut self, stream: &SimStream) {
+        self.0.borrow_mut().finish_sending(stream.client);
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        Arc::new(SimWaker(Arc::clone(self.0.borrow().woken())))
+    }
+
+    fn acknowledge_wake(&mut self) {
+        self.0.borrow().woken().store(false, Ordering::SeqCst);
+    }
+}

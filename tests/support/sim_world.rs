@@ -1,0 +1,494 @@
+//! Everything outside the worker: simulated connections, level-triggered readiness worked out from
+//! them, seeded partial transfers and faults, a clock. Knows no HTTP.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use corelane::Settings;
+use corelane::clock::Moment;
+use corelane::limits::{BLOCK_BYTES, EVENTS_PER_TURN, LINGER_BYTES_MAX};
+use corelane::sys::{Interest, Readiness, Token};
+use corelane::worker::{Mail, Post};
+
+use crate::random::Random;
+use crate::sim_faults::{Counts, Faults};
+use crate::sim_pipe::{Abrupt, Pipe, Place};
+
+/// Turns in a row that may do nothing although there is something to do.
+const IDLE_TURNS_MAX: u32 = 64;
+
+/// Errors of `accept(2)` that are about the kernel and not about one connection.
+const EXHAUSTED: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+
+#[derive(Debug, Default)]
+struct SimListener {
+    queue: VecDeque<usize>,
+    is_on: bool,
+}
+
+/// Everything outside the worker.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, none is a state")]
+pub(crate) struct World {
+    pub(crate) random: Random,
+    pub(crate) now: Moment,
+    pub(crate) pipes: Vec<Pipe>,
+    pub(crate) settings: Settings,
+    pub(crate) faults: Faults,
+    pub(crate) counts: Counts,
+    /// Requests of each client that were handled.
+    pub(crate) handled: Vec<usize>,
+    /// The first thing that was wrong.
+    pub(crate) fault: Option<String>,
+    /// Nobody will ever do anything again unless it is told by mail.
+    pub(crate) is_at_rest: bool,
+    /// When the worker last came back at once to something it had left.
+    pub(crate) busy_at: Moment,
+    /// When a drain began.
+    pub(crate) drain: Option<Moment>,
+    pub(crate) is_stopped: bool,
+    /// Mail and the turn before which it is sent.
+    pub(crate) mail: VecDeque<(u32, Mail)>,
+    post: Option<Post>,
+    listeners: Vec<SimListener>,
+    has_listeners: bool,
+    /// Seconds of the wall clock, if it stands still; then nobody waits for a deadline either
+    /// while a client has something to do.
+    pub(crate) wall_clock: Option<u64>,
+    woken: Arc<AtomicBool>,
+    stale: Vec<Readiness>,
+    candidates: Vec<Readiness>,
+    exhausted: Option<(Moment, i32)>,
+    turns: u32,
+    idle_turns: u32,
+    has_progressed: bool,
+}
+
+impl World {
+    pub(crate) fn new(
+        random: Random,
+        pipes: Vec<Pipe>,
+        listeners: usize,
+        settings: Settings,
+        faults: Faults,
+    ) -> World {
+        World {
+            random,
+            // Not at a tick's edge, and not at the origin.
+            now: Moment::from_nanos(1_234_567_891),
+            handled: vec![0; pipes.len()],
+            pipes,
+            settings,
+            faults,
+            counts: Counts::default(),
+            fault: None,
+            is_at_rest: false,
+            busy_at: Moment::default(),
+            drain: None,
+            is_stopped: false,
+            mail: VecDeque::new(),
+            post: None,
+            listeners: (0..listeners)
+                .map(|_| SimListener { queue: VecDeque::new(), is_on: true })
+                .collect(),
+            has_listeners: true,
+            wall_clock: None,
+            woken: Arc::default(),
+            stale: Vec::new(),
+            candidates: Vec::new(),
+            exhausted: None,
+            turns: 0,
+            idle_turns: 0,
+            has_progressed: true,
+        }
+    }
+
+    pub(crate) fn set_post(&mut self, post: Post) {
+        self.post = Some(post);
+    }
+
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        self.wall_clock.unwrap_or(1_700_000_000 + self.now.as_nanos() / 1_000_000_000)
+    }
+
+    /// Notes what is wrong; the first note stays.
+    pub(crate) fn note(&mut self, fault: impl Into<String>) {
+        self.fault.get_or_insert_with(|| fault.into());
+    }
+
+    /// Notes that a request of `client` was handled.
+    pub(crate) fn note_handled(&mut self, client: usize) {
+        self.handled[client] += 1;
+        self.counts.handled += 1;
+        self.has_progressed = true;
+    }
+
+    fn is_due(budget: &mut u32, random: &mut Random, one_in: usize) -> bool {
+        let is_due = *budget > 0 && random.one_in(one_in);
+        *budget -= u32::from(is_due);
+        is_due
+    }
+
+    /// Has one client that has something to do, do it.
+    fn act(&mut self) -> bool {
+        let first = self.random.below(self.pipes.len());
+        let count = self.pipes.len();
+        let busy = (0..count).map(|step| (first + step) % count);
+        let Some(index) = busy.into_iter().find(|index| self.pipes[*index].has_plans()) else {
+            return false;
+        };
+        let pipe = &mut self.pipes[index];
+        if pipe.place != Place::Nowhere {
+            pipe.act(&mut self.random);
+        } else if self.has_listeners {
+            pipe.place = Place::Queued;
+            let listener = self.random.below(self.listeners.len());
+            self.listeners[listener].queue.push_back(index);
+        } else {
+            pipe.place = Place::Closed;
+        }
+        self.has_progressed = true;
+        true
+    }
+
+    fn post_mail(&mut self, is_at_rest: bool) {
+        while let Some((turn, mail)) = self.mail.front().copied() {
+            if turn > self.turns && !is_at_rest {
+                return;
+            }
+            self.mail.pop_front();
+            match mail {
+                Mail::Drain => self.drain = self.drain.or(Some(self.now)),
+                Mail::Stop => self.is_stopped = true,
+            }
+            if self.post.as_ref().is_some_and(|post| post.send(mail).is_err()) {
+                self.note("mail was not taken");
+            }
+        }
+    }
+
+    /// What the worker's wish to wait says about it.
+    fn judge_wait(&mut self, timeout: Option<Duration>) {
+        let open = self.open();
+        if timeout.is_none() && open > 0 {
+            self.note(format!("waits without end with {open} open connections"));
+        }
+        let is_waiting = |listener: &SimListener| !listener.is_on && !listener.queue.is_empty();
+        if timeout.is_none() && self.has_listeners && self.listeners.iter().any(is_waiting) {
+            self.note("waits without end while accepting is paused");
+        }
+        if let Some(client) = (0..self.pipes.len()).find(|client| self.is_left(*client))
+            && timeout != Some(Duration::ZERO)
+        {
+            self.note(format!("waits {timeout:?} while a request of client {client} is left"));
+        }
+        if timeout == Some(Duration::ZERO) {
+            self.busy_at = self.now;
+        }
+        if std::mem::take(&mut self.has_progressed) {
+            self.idle_turns = 0;
+        }
+        self.idle_turns += 1;
+        if self.idle_turns > IDLE_TURNS_MAX {
+            self.note("spins");
+        }
+    }
+
+    /// Whether the worker has read a whole request of a client and left it for later.
+    fn is_left(&self, client: usize) -> bool {
+        let pipe = &self.pipes[client];
+        let handled = self.handled[client];
+        let item = pipe.script.items.get(handled);
+        item.is_some_and(|item| item.end <= pipe.read)
+            && pipe.place == Place::Open
+            && pipe.finished_at.is_none()
+            && !pipe.is_blocked
+            && !pipe.is_reset
+    }
+
+    /// Collects what is ready, in an order and number that follow from the seed.
+    fn collect(&mut self, ready: &mut Vec<Readiness>) {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear();
+        for pipe in &self.pipes {
+            let Some(token) = pipe.token else { continue };
+            let ended = pipe.is_broken();
+            let receive = ended || (pipe.interest == Interest::Receive && pipe.is_readable());
+            let send = ended || (pipe.interest == Interest::Send && pipe.is_writable());
+            if receive || send {
+                candidates.push(Readiness { token, receive, send });
+            } else if World::is_due(&mut self.faults.spurious, &mut self.random, 8) {
+                let both = self.random.one_in(2);
+                let receive = both || pipe.interest == Interest::Receive;
+                let send = both || pipe.interest == Interest::Send;
+                candidates.push(Readiness { token, receive, send });
+            }
+        }
+        for (index, listener) in self.listeners.iter().enumerate() {
+            let is_spurious = World::is_due(&mut self.faults.spurious, &mut self.random, 64);
+            if self.has_listeners && listener.is_on && (is_spurious || !listener.queue.is_empty()) {
+                let token = Token::listener(index);
+                candidates.push(Readiness { token, receive: true, send: false });
+            }
+        }
+        if self.woken.load(Ordering::SeqCst) {
+            candidates.push(Readiness { token: Token::MAILBOX, receive: true, send: false });
+        }
+        while !self.stale.is_empty() && self.random.one_in(2) {
+            candidates.push(self.stale.swap_remove(0));
+        }
+        let mut most = EVENTS_PER_TURN.min(candidates.len());
+        if most > 1 && self.random.one_in(4) {
+            most = self.random.between(1, most);
+        }
+        for _ in 0..most {
+            let index = self.random.below(candidates.len());
+            ready.push(candidates.swap_remove(index));
+        }
+        self.candidates = candidates;
+    }
+
+    /// Nothing is ready: either a client does something in time, or the time passes.
+    fn pass(&mut self, timeout: Option<Duration>) {
+        if timeout.is_some() && World::is_due(&mut self.faults.early_ends, &mut self.random, 4) {
+            let part = timeout.unwrap_or_default() / 1000 * self.random.below(1000) as u32;
+            self.now = self.now + part;
+            return;
+        }
+        let is_patient = timeout.is_none() || self.wall_clock.is_some();
+        if (is_patient || !self.random.one_in(4)) && self.act() {
+            let delay = self.random.pick(&[0, 20, 1000, 90_000, 700_000]);
+            let delay = Duration::from_micros(self.random.between(0, delay) as u64);
+            self.now = self.now + timeout.map_or(delay, |timeout| delay.min(timeout));
+            return;
+        }
+        let Some(timeout) = timeout else {
+            self.post_mail(true);
+            self.is_at_rest = !self.woken.load(Ordering::SeqCst);
+            return;
+        };
+        self.now = self.now + timeout;
+        self.has_progressed |= timeout > Duration::ZERO;
+        if World::is_due(&mut self.faults.jumps, &mut self.random, 4) {
+            let jump = self.random.pick(&[1, 60, 5_000, 70_000, 400_000]);
+            self.now = self.now + Duration::from_millis(self.random.between(0, jump) as u64);
+        } else {
+            self.now = self.now + Duration::from_nanos(self.random.between(0, 1_000_000) as u64);
+        }
+    }
+
+    pub(crate) fn wait(&mut self, ready: &mut Vec<Readiness>, timeout: Option<Duration>) {
+        self.judge_wait(timeout);
+        self.turns += 1;
+        self.post_mail(false);
+        ready.clear();
+        self.is_at_rest = false;
+        while self.random.one_in(2) && self.act() {}
+        self.collect(ready);
+        if ready.is_empty() && timeout != Some(Duration::ZERO) {
+            self.pass(timeout);
+            self.collect(ready);
+        }
+        self.now = self.now + Duration::from_nanos(self.random.below(50_000) as u64);
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.pipes.iter().filter(|pipe| pipe.place == Place::Open).count()
+    }
+
+    pub(crate) fn listeners(&self) -> usize {
+        if self.has_listeners { self.listeners.len() } else { 0 }
+    }
+
+    pub(crate) fn listen(&mut self, index: usize, on: bool) -> io::Result<()> {
+        if !self.has_listeners {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if on && World::is_due(&mut self.faults.unlistened, &mut self.random, 3) {
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
+        self.listeners[index].is_on = on;
+        Ok(())
+    }
+
+    pub(crate) fn close_listeners(&mut self) {
+        self.has_listeners = false;
+        for listener in &mut self.listeners {
+            for client in listener.queue.drain(..) {
+                self.pipes[client].place = Place::Closed;
+            }
+        }
+    }
+
+    pub(crate) fn finish_sending(&mut self, client: usize) {
+        if self.pipes[client].finished_at.replace(self.now).is_some() {
+            self.note("ends a stream twice");
+        }
+    }
+
+    /// What makes the mailbox ready.
+    pub(crate) fn woken(&self) -> &Arc<AtomicBool> {
+        &self.woken
+    }
+
+    /// The next connection in the queue of a listener.
+    pub(crate) fn accept(&mut self, index: usize) -> io::Result<usize> {
+        if !self.has_listeners || self.listeners[index].queue.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if let Some((until, errno)) = self.exhausted
+            && self.now < until
+        {
+            self.counts.exhausted += 1;
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        if World::is_due(&mut self.faults.exhausted, &mut self.random, 3) {
+            let time = Duration::from_millis(self.random.between(1, 50) as u64);
+            let errno = self.random.pick(&EXHAUSTED);
+            self.exhausted = Some((self.now + time, errno));
+            self.counts.exhausted += 1;
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        let client = self.listeners[index].queue.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        self.has_progressed = true;
+        if World::is_due(&mut self.faults.aborted, &mut self.random, 3) {
+            self.pipes[client].place = Place::Closed;
+            self.counts.aborted += 1;
+            return Err(io::Error::from_raw_os_error(libc::ECONNABORTED));
+        }
+        self.counts.accepted += 1;
+        self.pipes[client].accept(self.now);
+        Ok(client)
+    }
+
+    pub(crate) fn watch(
+        &mut self,
+        client: usize,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        if World::is_due(&mut self.faults.unwatched, &mut self.random, 6) {
+            self.counts.unwatched += 1;
+            self.pipes[client].abrupt.get_or_insert(Abrupt::Unwatched);
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
+        let pipe = &mut self.pipes[client];
+        pipe.interest = interest;
+        pipe.token = Some(token);
+        Ok(())
+    }
+
+    pub(crate) fn receive(&mut self, client: usize, space: &mut [u8]) -> io::Result<usize> {
+        if space.is_empty() {
+            self.note("receives into nothing");
+        }
+        let pipe = &mut self.pipes[client];
+        if pipe.is_reset {
+            self.has_progressed = true;
+            return if pipe.tell_reset() {
+                Err(io::Error::from_raw_os_error(libc::ECONNRESET))
+            } else {
+                Ok(0)
+            };
+        }
+        let mut len = (pipe.arrived - pipe.read).min(space.len());
+        if World::is_due(&mut self.faults.would_block, &mut self.random, 8) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if len == 0 {
+            if pipe.has_ended {
+                self.has_progressed |= !pipe.end_told;
+                pipe.end_told = true;
+                return Ok(0);
+            }
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.random.one_in(2) {
+            len = self.random.between(1, len);
+        }
+        self.has_progressed = true;
+        self.counts.received += len as u64;
+        pipe.receive(space, len, self.now);
+        if pipe.dropped > LINGER_BYTES_MAX + BLOCK_BYTES {
+            self.note("goes on reading what it drops");
+        }
+        Ok(len)
+    }
+
+    pub(crate) fn send(&mut self, client: usize, segments: &[IoSlice<'_>]) -> io::Result<usize> {
+        let pipe = &mut self.pipes[client];
+        if pipe.is_reset {
+            self.has_progressed = true;
+            return Err(io::Error::from_raw_os_error(libc::EPIPE));
+        }
+        if pipe.finished_at.is_some() {
+            self.note("sends after its end");
+            return Err(io::Error::from_raw_os_error(libc::EPIPE));
+        }
+        let offered: usize = segments.iter().map(|segment| segment.len()).sum();
+        if offered == 0 {
+            self.note("sends nothing");
+        }
+        let pipe = &mut self.pipes[client];
+        let mut len = offered.min(pipe.room());
+        if World::is_due(&mut self.faults.would_block, &mut self.random, 8) {
+            len = 0;
+        }
+        if len > 1 && self.random.one_in(3) {
+            len = self.random.between(len / 16 + 1, len);
+        }
+        self.has_progressed |= len > 0;
+        self.counts.sent += len as u64;
+        pipe.take(segments, len, offered, self.now);
+        if len == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(len) }
+    }
+
+    pub(crate) fn close(&mut self, client: usize) {
+        self.has_progressed = true;
+        let pipe = &mut self.pipes[client];
+        pipe.place = Place::Closed;
+        pipe.closed_at = self.now;
+        if let Some(token) = pipe.token.take()
+            && World::is_due(&mut self.faults.stale, &mut self.random, 2)
+        {
+            self.stale.push(Readiness { token, receive: true, send: true });
+        }
+        let drain_time = self.settings.drain_time;
+        if self.is_stopped || self.drain.is_some_and(|began| self.now >= began + drain_time) {
+            pipe.abrupt.get_or_insert(Abrupt::Stopped);
+        }
+        let item = self.handled[client].checked_sub(1).map(|last| &pipe.script.items[last]);
+        let is_last = item.is_some_and(|item| item.last.is_some())
+            || self.drain.is_some_and(|began| pipe.last_taken_at >= began);
+        let fault = pipe.close_fault(&self.settings, self.drain, self.now, is_last);
+        if pipe.is_blocked {
+            pipe.abrupt.get_or_insert(Abrupt::Blocked);
+        }
+        if let Some(fault) = fault {
+            self.note(format!("client {client}: {fault}"));
+        }
+    }
+
+    /// The connections that should have been looked at by now.
+    pub(crate) fn judge_deadlines(&mut self, slack: Duration) {
+        for client in 0..self.pipes.len() {
+            let pipe = &self.pipes[client];
+            if pipe.place == Place::Open && !self.is_left(client) {
+                let due = pipe.due(&self.settings, self.drain, self.busy_at) + slack;
+                if self.now > due {
+                    let late = self.now - due;
+                    let (state, text) = (
+                        pipe.state(),
+                        String::from_utf8_lossy(&pipe.script.bytes[..pipe.read]).into_owned(),
+                    );
+                    self.note(format!(
+                        "client {client}: {late:?} after its deadline, {state} {text}"
+                    ));
+                }
+            }
+        }
+    }
+}
