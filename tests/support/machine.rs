@@ -1,0 +1,106 @@
+//! The HTTP/1 machine in memory, with everything a worker would lend it.
+//! Knows no sockets; the time is what the test says it is.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use corelane::api::Outbox;
+use corelane::clock::Moment;
+use corelane::proto::http1::{Assembly, Context, Http1};
+use corelane::proto::{Tally, Want};
+use corelane::{Handler, Settings};
+
+/// The wall clock of every answer made here.
+pub(crate) const UNIX_SECONDS: u64 = 1_700_000_000;
+
+/// One connection's machine.
+pub(crate) struct Machine<H> {
+    pub(crate) protocol: Http1,
+    pub(crate) settings: Settings,
+    pub(crate) now: Moment,
+    pub(crate) tally: Tally,
+    /// Everything it sent.
+    pub(crate) sent: Vec<u8>,
+    handler: H,
+    outbox: Outbox,
+    assembly: Assembly,
+}
+
+impl<H: Handler> Machine<H> {
+    /// A machine at the moment its connection is accepted.
+    pub(crate) fn new(settings: Settings, handler: H) -> Machine<H> {
+        let now = Moment::from_nanos(1_000_000_000);
+        Machine {
+            protocol: Http1::new(now),
+            outbox: Outbox::new(settings.server_name.as_deref(), UNIX_SECONDS),
+            settings,
+            now,
+            tally: Tally::new(handler.routes().len()),
+            sent: Vec::new(),
+            handler,
+            assembly: Assembly::default(),
+        }
+    }
+
+    fn event(&mut self, event: impl FnOnce(&mut Http1, &mut Context<'_, H>) -> Want) -> Want {
+        let mut cx = Context {
+            now: self.now,
+            settings: &self.settings,
+            assembly: &mut self.assembly,
+            outbox: &mut self.outbox,
+            handler: &mut self.handler,
+            tally: &mut self.tally,
+            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        };
+        let want = event(&mut self.protocol, &mut cx);
+        let queue = &mut self.outbox.queue;
+        while !queue.is_empty() {
+            let before = self.sent.len();
+            for segment in queue.segments() {
+                self.sent.extend_from_slice(&segment);
+            }
+            queue.consume(self.sent.len() - before);
+        }
+        if matches!(want, Want::Close(_)) {
+            self.assembly.clear();
+        }
+        want
+    }
+
+    /// Receives as much of `bytes` as one receive takes. Returns how much, and what is wanted.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) -> (usize, Want) {
+        self.assembly.make_space();
+        let space = self.assembly.block.space_mut();
+        let len = bytes.len().min(space.len());
+        space[..len].copy_from_slice(&bytes[..len]);
+        self.assembly.block.fill(len);
+        (len, self.again())
+    }
+
+    /// Comes back to what is buffered.
+    pub(crate) fn again(&mut self) -> Want {
+        self.event(Http1::on_received)
+    }
+
+    /// Receives all of `bytes`, coming back as often as wanted, until the end if one comes.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> Want {
+        loop {
+            let (len, mut want) = self.receive(bytes);
+            bytes = &bytes[len..];
+            while want == Want::Again {
+                want = self.again();
+            }
+            if bytes.is_empty() || want != Want::Receive {
+                return want;
+            }
+        }
+    }
+
+    pub(crate) fn peer_closed(&mut self) -> Want {
+        self.event(Http1::on_peer_closed)
+    }
+
+    /// The moment has come that the machine named.
+    pub(crate) fn deadline_reached(&mut self) -> Want {
+        self.event(Http1::on_deadline)
+    }
+}
