@@ -250,7 +250,10 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// it, and a reset may overtake the answer (RFC 9112 section 9.6): then it lingers.
     fn close(&mut self, key: Key, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if reason != CloseReason::Refused && connection.dropped == 0 {
+        // A peer that asked for the close sends nothing more; one that did not may have.
+        let is_surprised =
+            matches!(reason, CloseReason::Refused | CloseReason::Panicked | CloseReason::ByHandler);
+        if !is_surprised && connection.dropped == 0 {
             self.free(key, reason);
             return;
         }
