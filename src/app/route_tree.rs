@@ -17,7 +17,7 @@ pub(super) type Values<'p> = ArrayVec<&'p [u8], ROUTE_PARAMS_MAX>;
 /// bounded by the routes, whatever the path.
 #[derive(Debug, Default)]
 pub(super) struct RouteTree {
-    /// Sorted by their bytes.
+    /// Sorted by their length, then by their bytes: most are told apart by their length.
     literals: Vec<(Box<[u8]>, RouteTree)>,
     segment: Option<Box<RouteTree>>,
     tail: Option<u16>,
@@ -126,7 +126,7 @@ impl RouteTree {
     }
 
     fn literal_mut(&mut self, text: &[u8]) -> &mut RouteTree {
-        let place = self.literals.binary_search_by(|(literal, _)| (**literal).cmp(text));
+        let place = self.place_of(text);
         let index = place.unwrap_or_else(|index| {
             self.literals.insert(index, (text.into(), RouteTree::default()));
             index
@@ -175,8 +175,14 @@ impl RouteTree {
 
     #[inline]
     fn literal(&self, segment: &[u8]) -> Option<&RouteTree> {
-        let place = self.literals.binary_search_by(|(literal, _)| (**literal).cmp(segment));
-        place.ok().map(|index| &self.literals[index].1)
+        self.place_of(segment).ok().map(|index| &self.literals[index].1)
+    }
+
+    #[inline]
+    fn place_of(&self, segment: &[u8]) -> Result<usize, usize> {
+        self.literals.binary_search_by(|(literal, _)| {
+            literal.len().cmp(&segment.len()).then_with(|| (**literal).cmp(segment))
+        })
     }
 
     /// Whether it has no route at all.

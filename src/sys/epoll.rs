@@ -88,9 +88,14 @@ impl Epoll {
     ) -> io::Result<()> {
         ready.clear();
         let (epoll, events) = (self.fd.as_raw_fd(), self.events.as_mut_ptr());
-        // SAFETY: the array has room for EVENTS_MAX events and is borrowed mutably.
-        let reported =
-            check(unsafe { libc::epoll_wait(epoll, events, EVENTS_MAX, timeout_ms(timeout)) });
+        let timeout = timeout_ms(timeout);
+        let no_mask = std::ptr::null::<libc::sigset_t>();
+        // Through `syscall(2)`, as sockets are read: `epoll_wait` is a cancellation point too.
+        // SAFETY: the array has room for EVENTS_MAX events and is borrowed mutably; without a
+        // mask its size, the last argument, does not count.
+        let reported = check(unsafe {
+            libc::syscall(libc::SYS_epoll_pwait, epoll, events, EVENTS_MAX, timeout, no_mask, 0)
+        });
         let count = match reported {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,

@@ -68,6 +68,12 @@ pub trait Kernel {
     /// The monotonic time.
     fn now(&mut self) -> Moment;
 
+    /// The monotonic time once more within a turn; may be told from the last [`Kernel::now`] by
+    /// cheaper means.
+    fn lap(&mut self) -> Moment {
+        self.now()
+    }
+
     /// Seconds since 1970 by the wall clock.
     fn unix_seconds(&mut self) -> u64;
 

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cycles::CycleClock;
 use super::epoll::Epoll;
 use super::eventfd::EventFd;
 use super::kernel::{Interest, Kernel, Readiness, Token, Wake};
@@ -22,6 +23,7 @@ pub struct Linux {
     listeners: Vec<Listener>,
     waker: Arc<EventFd>,
     clock: Clock,
+    cycles: CycleClock,
 }
 
 impl Linux {
@@ -41,7 +43,7 @@ impl Linux {
         for (index, listener) in listeners.iter().enumerate() {
             epoll.add(listener.as_fd(), Token::listener(index), Interest::Receive)?;
         }
-        Ok(Linux { epoll, listeners, waker, clock })
+        Ok(Linux { epoll, listeners, waker, clock, cycles: CycleClock::new(clock.now()) })
     }
 }
 
@@ -50,7 +52,14 @@ impl Kernel for Linux {
 
     #[inline]
     fn now(&mut self) -> Moment {
-        self.clock.now()
+        let now = self.clock.now();
+        self.cycles.mark(now);
+        now
+    }
+
+    #[inline]
+    fn lap(&mut self) -> Moment {
+        self.cycles.lap().unwrap_or_else(|| self.clock.now())
     }
 
     fn unix_seconds(&mut self) -> u64 {

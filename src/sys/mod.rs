@@ -3,6 +3,7 @@
 
 mod cgroup;
 mod cpu;
+mod cycles;
 mod epoll;
 mod eventfd;
 mod holder;

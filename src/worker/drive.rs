@@ -161,7 +161,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             self.stats.bytes_sent += (before - queue.unsent()) as u64;
             match sent {
                 Sent::All => {
-                    let service = self.kernel.now().nanos_since(connection.seen);
+                    let service = self.kernel.lap().nanos_since(connection.seen);
                     self.stats.record(service, answers);
                 }
                 Sent::Part => {
@@ -195,7 +195,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                 connection.backlog = None;
                 connection.protocol.on_sent(self.now);
                 let answers = u64::from(std::mem::take(&mut connection.unmeasured));
-                let service = self.kernel.now().nanos_since(connection.seen);
+                let service = self.kernel.lap().nanos_since(connection.seen);
                 self.stats.record(service, answers);
                 // What was left in the block while the answers waited.
                 match connection.protocol.state().end() {
