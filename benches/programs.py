@@ -13,13 +13,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 URL = re.compile(r"https?://[\w.\[\]:-]+:\d+")
 
 
-def build(*arguments):
-    """Builds one program in the release profile and returns the path that cargo names for it.
+def build(*arguments, profile="release"):
+    """Builds one program in a profile of Cargo.toml and returns the path that cargo names for it.
 
     The last argument is the program's name. Building a bench target also leaves a program with
     the tests' features at target/release/corelane: build corelane itself last.
     """
-    command = ["cargo", "build", "--release", "--message-format=json", *arguments]
+    command = ["cargo", "build", f"--profile={profile}", "--message-format=json", *arguments]
     built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if built.returncode != 0:
         sys.exit(f"error: {shlex.join(command)} failed")

@@ -141,7 +141,8 @@ fn time_within(name: &'static str, time: Duration) -> Result<(), SettingsError> 
     if time >= Duration::from_millis(1) && time <= TIME_MAX {
         return Ok(());
     }
-    let reason = format!("{} ms is not between 1 ms and 24 h", time.as_millis());
+    let millis = time.as_secs().saturating_mul(1000) + u64::from(time.subsec_millis());
+    let reason = format!("{millis} ms is not between 1 ms and 24 h");
     Err(SettingsError { name, reason })
 }
 

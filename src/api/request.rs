@@ -274,11 +274,11 @@ impl Request<'_> {
 
 /// Whether the `Accept` of `head` names JSON; a wildcard does not.
 pub fn accepts_json(head: &Head, block: &[u8]) -> bool {
-    head.field(block, "accept").is_some_and(|accept| {
-        let accept = accept.to_ascii_lowercase();
-        memchr::memmem::find(&accept, b"application/json").is_some()
-            || memchr::memmem::find(&accept, b"+json").is_some()
-    })
+    let names = |accept: &[u8], kind: &[u8]| {
+        accept.windows(kind.len()).any(|part| part.eq_ignore_ascii_case(kind))
+    };
+    head.field(block, "accept")
+        .is_some_and(|accept| names(accept, b"application/json") || names(accept, b"+json"))
 }
 
 /// Bytes that the head parser has already found to be ASCII.
