@@ -1,29 +1,108 @@
 //! A thread-per-core, shared-nothing HTTP/1.1 server.
+//!
+//! One pinned worker per CPU, each with its own listener, loop, connection table, buffers, timers,
+//! histogram and its own instance of the application. Nothing is shared on the path of a request:
+//! no lock, no atomic, no `Arc`. So handlers may own mutable state and need not be `Send`.
+//!
+//! ```no_run
+//! use corelane::{Router, Server};
+//!
+//! fn main() -> corelane::Result<()> {
+//!     Server::bind("127.0.0.1:8080").run(|_worker| {
+//!         let mut hits = 0_u64;
+//!         Router::new()
+//!             .get("/", |_req, res| res.text("Hello, World!"))
+//!             .get("/users/{id}", |req, res| {
+//!                 let id: u64 = req.param("id")?;
+//!                 res.text(format_args!("user {id}"))
+//!             })
+//!             .get("/hits", move |_req, res| {
+//!                 hits += 1;
+//!                 res.text(format_args!("{hits}"))
+//!             })
+//!     })
+//! }
+//! ```
+//!
+//! # What to look at
+//!
+//! | you want | look at |
+//! |---|---|
+//! | to start, stop and drain a server | [`Server`], [`Running`] |
+//! | to choose handlers by method and path | [`Router`] |
+//! | to read a request | [`Request`] |
+//! | to answer one | [`Response`], [`Status`], [`Bytes`] |
+//! | to fail | [`Error`]: `?` on any error answers |
+//! | to write a handler as a type | [`Handler`] |
+//! | to know the worker you run on | [`WorkerInfo`] |
+//! | to test handlers without a socket | [`TestClient`] |
+//! | to change a limit | [`Settings`] |
+//!
+//! # Limits and defaults
+//!
+//! | setting | default | beyond it |
+//! |---|---|---|
+//! | `head_bytes_max` | 16,384 bytes | 431 |
+//! | `fields_max` | 100 | 431 |
+//! | `target_bytes_max` | 8,192 bytes | 414 |
+//! | `body_bytes_max` | 1 MiB | 413 |
+//! | `connections_max` | per worker, what descriptors leave | newcomers wait in the kernel |
+//! | `pipelined_max` | 64 of one connection in one turn | the others have their turn |
+//! | `head_time` | 10 s, in total | 408, or a silent close if nothing came |
+//! | `body_time` | 60 s, in total | 408 |
+//! | `idle_time` | 75 s | close |
+//! | `send_time` | 30 s without progress | close |
+//! | `linger_time` | 2 s | close |
+//! | `drain_time` | 30 s | what still runs is cut |
+//! | `drain_idle_time` | 500 ms | idle connections are closed |
+//! | `backlog` | 4,096 connections | the kernel drops SYNs |
+//!
+//! Bounds that are not settings stand in [`limits`], each with its reason.
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `cli` | yes | the program `corelane`; a library user leaves it out |
+//! | `json` | yes | [`Response::json`], [`Request::json`], typed queries and forms |
+//! | `mimalloc` | yes | the program's allocator; the library never chooses one |
+//!
+//! # Panics, errors, safety
+//!
+//! Nothing that comes from the network panics. A panic of a handler answers 500, closes its
+//! connection and is counted; the worker lives. What is wrong at the start is a [`StartError`] with
+//! a hint. `unsafe` stands in [`sys`] and in the byte scanner of [`wire`] alone.
+//!
+//! # How it is built
+//!
+//! The rooms below are public so that tests, benchmarks and fuzzers reach them; only what is
+//! re-exported here is kept stable. They are listed from the ground up: a room uses those above it
+//! in this list and never one below.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// Floor 0: bounds and time.
+// Floor 0: bounds, settings and time.
 pub mod clock;
 pub mod limits;
 pub mod settings;
 
-// Floor 1.
+// Floor 1: the kernel, memory, formats, figures.
 pub mod mem;
 pub mod report;
 pub mod sys;
 pub mod wire;
 
-// Floor 2.
+// Floor 2: what an application sees.
 pub mod api;
 
-// Floor 3.
+// Floor 3: ready-made applications; protocols as state machines.
 pub mod app;
 pub mod proto;
 
-// Floor 4.
+// Floor 4: the pinned loop; the same without a socket.
 pub mod testing;
 pub mod worker;
 
-// Floor 5.
+// Floor 5: start, signals, drain; the command line.
 #[cfg(feature = "cli")]
 pub mod config;
 pub mod control;

@@ -61,9 +61,10 @@ answers by status:
   4xx     11
 
 closes by reason:
-  peer_closed  120
-  idle           2
-  drained        1
+                 peer_closed  idle  drained
+worker 0, cpu 2          118     2        0
+worker 1                   2     0        1
+total                    120     2        1
 
 refusals by reason:
   line_end  11

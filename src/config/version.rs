@@ -6,8 +6,7 @@ use std::env::consts::{ARCH, OS};
 /// The version alone.
 pub(super) const SHORT: &str = env!("CARGO_PKG_VERSION");
 
-/// Set by whoever builds a release; a build script that asked git would run in every build of
-/// every user of the library.
+/// What git said when this was built (`build.rs`), or what its builder set.
 const COMMIT: Option<&str> = option_env!("CORELANE_COMMIT");
 
 /// Version, commit, build, features and allocator, one to a line.

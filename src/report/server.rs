@@ -97,7 +97,10 @@ impl ServerReport {
         let _ = writeln!(text, "{}\n{SERVICE_TIME}", self.workers_table());
         let statuses = STATUS_CLASSES.into_iter().zip(total.statuses);
         write_counts(&mut text, "answers by status", statuses);
-        write_counts(&mut text, "closes by reason", total.closes.iter().copied());
+        let _ = match self.closes_table() {
+            Some(table) => write!(text, "\ncloses by reason:\n{table}"),
+            None => writeln!(text, "\ncloses by reason: none"),
+        };
         write_counts(&mut text, "refusals by reason", total.refusals.iter().copied());
         let routes = total.routes.iter().map(|(route, count)| (route.as_str(), *count));
         write_counts(&mut text, "requests by route", routes);
@@ -113,6 +116,24 @@ impl ServerReport {
             ("workers", Json::List(self.workers.iter().map(WorkerRow::to_json).collect())),
             ("total", self.total.to_json()),
         ])
+    }
+
+    /// A column for each reason that any connection ended for; `None` if none ended.
+    fn closes_table(&self) -> Option<Table> {
+        let counted = self.total.closes.iter().filter(|(_, count)| *count > 0);
+        let reasons: Vec<&str> = counted.map(|(reason, _)| *reason).collect();
+        if reasons.is_empty() {
+            return None;
+        }
+        let mut table = Table::new([""].into_iter().chain(reasons.iter().copied()));
+        for row in self.workers.iter().chain([&self.total]) {
+            let closes = |reason: &&str| {
+                let close = row.closes.iter().find(|(name, _)| name == reason);
+                units::count(close.map_or(0, |(_, count)| *count))
+            };
+            table.row([row.label()].into_iter().chain(reasons.iter().map(closes)));
+        }
+        Some(table)
     }
 
     fn workers_table(&self) -> Table {
@@ -140,12 +161,16 @@ impl WorkerRow {
         add_counts(&mut self.routes, &other.routes);
     }
 
-    fn cells(&self) -> Vec<String> {
-        let label = match self.cpu {
+    fn label(&self) -> String {
+        match self.cpu {
             Some(cpu) => format!("{}, cpu {cpu}", self.name),
             None => self.name.clone(),
-        };
-        let mut cells = vec![label, units::count(self.requests), units::count(self.connections)];
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells =
+            vec![self.label(), units::count(self.requests), units::count(self.connections)];
         match self.service_time {
             Some(summary) => cells.extend(summary.figures().map(units::nanos)),
             None => cells.extend(Summary::FIGURES.map(|_| "-".to_owned())),

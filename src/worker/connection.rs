@@ -61,4 +61,4 @@ impl<S> Connection<S> {
     }
 }
 
-const _: () = assert!(size_of::<Connection<std::os::fd::OwnedFd>>() <= 128);
+const _: () = assert!(size_of::<Connection<std::os::fd::OwnedFd>>() <= 112);
