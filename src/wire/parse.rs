@@ -33,7 +33,7 @@ pub enum Parse {
 pub struct HeadLimits {
     /// Bytes of a head, the empty lines before and behind it included.
     pub head_bytes: usize,
-    /// Field lines; never more than [`FIELDS_MAX`](crate::limits::FIELDS_MAX).
+    /// Field lines; never more than [`FIELDS_MAX`].
     pub fields: usize,
     /// Bytes of the target.
     pub target_bytes: usize,
