@@ -78,7 +78,7 @@ pub struct Worker<K: Kernel, H> {
     stats: Stats,
     publish_due: Option<Moment>,
     published: (u64, u64),
-    published_at: Moment,
+    publish_after: Moment,
 }
 
 impl<K: Kernel, H: Handler> Worker<K, H> {
@@ -104,7 +104,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             stats: Stats::new(handler.routes().len()),
             publish_due: None,
             published: (0, 0),
-            published_at: now,
+            publish_after: now,
             kernel,
             handler,
             parts,
@@ -247,7 +247,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         match self.publish_due {
             // An idle worker has nothing new to say and is not woken to say it.
             None if self.figures() != self.published => {
-                self.publish_due = Some(self.now.max(self.published_at + PUBLISH_INTERVAL));
+                self.publish_due = Some(self.now.max(self.publish_after));
             }
             None => return,
             Some(_) => {}
@@ -261,7 +261,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let (requests, connections) = self.figures();
         self.parts.board.publish(self.parts.index, requests, connections);
         self.published = (requests, connections);
-        self.published_at = self.now;
+        self.publish_after = self.now + PUBLISH_INTERVAL;
         self.publish_due = None;
     }
 
