@@ -4,7 +4,7 @@
 use std::io;
 
 use super::Error;
-use crate::limits::{GATHER_BYTES, HEAD_BYTES_MAX, INLINE_BODY_BYTES_MAX, SPARE_BODY_BYTES_MAX};
+use crate::limits::{GATHER_BYTES, HEAD_BYTES_MAX, INLINE_BODY_BYTES_MAX};
 use crate::mem::{Bytes, SendQueue};
 use crate::wire::date::DateText;
 use crate::wire::encode;
@@ -205,7 +205,7 @@ impl Outbox {
 
     pub(super) fn answer_rendered(&mut self, type_line: &'static [u8]) {
         let body = std::mem::take(&mut self.rendered);
-        if body.len() > INLINE_BODY_BYTES_MAX && body.len() > SPARE_BODY_BYTES_MAX {
+        if body.len() > INLINE_BODY_BYTES_MAX {
             self.answer_large(type_line, Bytes::Owned(body));
             return;
         }

@@ -1,5 +1,5 @@
 //! The request target (RFC 9112 section 3.2): which of the four forms it has and where its parts
-//! are, and the two ways to take percent escapes out of them.
+//! are, and which percent escapes mean no more than their character.
 //! Knows no routes, no files and nothing of dot segments.
 
 use std::borrow::Cow;
@@ -222,12 +222,6 @@ fn parse_authority(span: Span, bytes: &[u8]) -> Result<Target, Refusal> {
     })
 }
 
-/// `bytes` with every percent escape replaced by its byte; borrowed if there is none. Decode
-/// once, after the path has been cut into segments: `%2F` is data, not a separator.
-pub fn percent_decode(bytes: &[u8]) -> Cow<'_, [u8]> {
-    percent_encoding::percent_decode(bytes).into()
-}
-
 /// `path` with the escapes of unreserved characters replaced by these (RFC 3986 section
 /// 6.2.2.2), so that `/h%65llo` is `/hello` while `%2F` stays; borrowed if nothing changes.
 /// A dot is unreserved: dot segments may appear that were escaped before.
@@ -258,6 +252,10 @@ mod tests {
     use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
     use super::*;
+
+    fn percent_decode(bytes: &[u8]) -> Cow<'_, [u8]> {
+        percent_encoding::percent_decode(bytes).into()
+    }
 
     #[test]
     fn only_escapes_of_unreserved_characters_are_normalised() {
