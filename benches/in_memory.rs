@@ -7,9 +7,10 @@
 
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
-use corelane::api::Outbox;
+use corelane::api::{Home, NoBlocking, Outbox, Parcel, Remote};
 use corelane::app::welcome::welcome;
 use corelane::clock::{Clock, Moment};
 use corelane::proto::Tally;
@@ -42,18 +43,28 @@ struct Bench {
     router: Router,
     tally: Tally,
     settings: Settings,
+    remote: Remote,
+}
+
+/// Nothing comes from elsewhere here.
+struct Nowhere;
+
+impl Home for Nowhere {
+    fn take(&self, _: Parcel) {}
 }
 
 impl Bench {
     fn new() -> Bench {
-        let board = std::sync::Arc::new(corelane::api::Board::new(Clock::new(), 1));
+        let remote = Remote::new(Arc::new(Nowhere), Arc::new(NoBlocking));
+        let board = Arc::new(corelane::api::Board::new(Clock::new(), 1));
         Bench {
-            http1: Http1::new(Moment::default()),
+            http1: Http1::new(Moment::default(), Moment::NEVER),
             assembly: Assembly::default(),
-            outbox: Outbox::new(Some("corelane"), 1_700_000_000),
+            outbox: Outbox::new(Some("corelane"), 1_700_000_000, remote.clone()),
             router: welcome(&corelane::WorkerInfo::new(0, board)),
             tally: Tally::new(8),
             settings: Settings::default(),
+            remote,
         }
     }
 
@@ -71,6 +82,9 @@ impl Bench {
             handler: &mut self.router,
             tally: &mut self.tally,
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+            key: 0,
+            remote: &self.remote,
+            memory_left: usize::MAX,
         }));
         let len = self.outbox.queue.unsent();
         self.outbox.queue.consume(len);

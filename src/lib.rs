@@ -32,6 +32,8 @@
 //! | to choose handlers by method and path | [`Router`] |
 //! | to read a request | [`Request`] |
 //! | to answer one | [`Response`], [`Status`], [`Bytes`] |
+//! | to answer from another thread, later | [`Response::later`], [`Later`], [`Reply`] |
+//! | to stream a body, in or out | [`Router::upload`], [`Sink`], [`Response::stream`], [`Source`] |
 //! | to fail | [`Error`]: `?` on any error answers |
 //! | to write a handler as a type | [`Handler`] |
 //! | to know the worker you run on | [`WorkerInfo`] |
@@ -46,12 +48,20 @@
 //! | `fields_max` | 100 | 431 |
 //! | `target_bytes_max` | 8,192 bytes | 414 |
 //! | `body_bytes_max` | 1 MiB | 413 |
+//! | `streamed_body_bytes_max` | 1 GiB | 413 |
+//! | `memory_max` | half of what the process may use, shared by the workers | 503 |
+//! | `requests_max` | 1,000,000 on one connection | close after the last |
+//! | `receive_rate_min` | 240 bytes per second of a body, over `rate_time` | 408 |
+//! | `send_rate_min` | 240 bytes per second of an answer, over `send_time` | close |
 //! | `connections_max` | per worker, what descriptors leave | newcomers wait in the kernel |
 //! | `pipelined_max` | 64 of one connection in one turn | the others have their turn |
 //! | `head_time` | 10 s, in total | 408, or a silent close if nothing came |
 //! | `body_time` | 60 s, in total | 408 |
 //! | `idle_time` | 75 s | close |
 //! | `send_time` | 30 s without progress | close |
+//! | `later_time` | 30 s | 504, or a streamed answer is cut |
+//! | `lifetime_max` | 1 h, less up to a tenth | close after the next answer |
+//! | `rate_time` | 10 s | 408 |
 //! | `linger_time` | 2 s | close |
 //! | `drain_time` | 30 s | what still runs is cut |
 //! | `drain_idle_time` | 500 ms | idle connections are closed |
@@ -107,7 +117,10 @@ pub mod worker;
 pub mod config;
 pub mod control;
 
-pub use api::{Error, Handler, HandlerResult, Request, Responded, Response, WorkerInfo};
+pub use api::{
+    Error, Handler, HandlerResult, Later, Piece, Pull, Reply, Request, Responded, Response, Sink,
+    Source, Taken, Waker, WorkerInfo,
+};
 pub use app::Router;
 pub use control::{Result, Running, Server, StartError};
 pub use mem::Bytes;

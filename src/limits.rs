@@ -5,6 +5,9 @@
 /// keeps offsets within `u16`.
 pub const BLOCK_BYTES: usize = 32 * 1024;
 
+/// Bytes of a page, for the accounting of memory; larger pages make it an estimate from below.
+pub const PAGE_BYTES: usize = 4096;
+
 /// Largest value the setting `head_bytes_max` may take: half a block, so that a head can always
 /// be completed after the requests before it were consumed and the rest moved to the front.
 pub const HEAD_BYTES_MAX: usize = BLOCK_BYTES / 2;
@@ -38,6 +41,9 @@ pub const GATHER_BYTES: usize = 64 * 1024;
 /// Bodies above this many bytes are sent from where they are instead of being copied behind
 /// their head: a copy this small costs less than the second I/O vector.
 pub const INLINE_BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes asked of the source of a streamed answer at a time: two pieces fill what is gathered.
+pub const PIECE_BYTES: usize = GATHER_BYTES / 2;
 
 /// Segments handed to the kernel in one `writev`.
 pub const SEND_SEGMENTS_MAX: usize = 16;
@@ -100,6 +106,7 @@ pub const LATENCY_MAX_NS: u64 = 60_000_000_000;
 pub const LATENCY_DIGITS: u8 = 3;
 
 const _: () = assert!(BLOCK_BYTES <= u16::MAX as usize);
+const _: () = assert!(BLOCK_BYTES.is_multiple_of(PAGE_BYTES));
 const _: () = assert!(HEAD_BYTES_MAX * 2 <= BLOCK_BYTES);
 const _: () = assert!(METHOD_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(INLINE_BODY_BYTES_MAX < GATHER_BYTES);

@@ -20,6 +20,16 @@ pub struct Settings {
     pub target_bytes_max: usize,
     /// Bytes of a request's body; beyond: 413. Default 1 MiB, as nginx.
     pub body_bytes_max: u64,
+    /// Bytes of a request's body that a sink takes in pieces; beyond: 413. Default 1 GiB: memory
+    /// does not grow with it.
+    pub streamed_body_bytes_max: u64,
+    /// Bytes of memory per worker for incomplete requests and unsent answers; beyond, requests
+    /// that need any are answered 503. `None`, the default: half of the memory that the process
+    /// may use, shared by the workers.
+    pub memory_max: Option<u64>,
+    /// Requests on one connection, the last of which closes it. Default 1,000,000: no client
+    /// keeps a place for ever, and nobody notices.
+    pub requests_max: u32,
     /// Open connections per worker; beyond, the listener is left alone until one ends, and the
     /// kernel's queue holds the newcomers. `None`, the default: derived at start from the
     /// descriptor limit.
@@ -38,6 +48,21 @@ pub struct Settings {
     pub idle_time: Duration,
     /// Without the kernel taking one byte of a waiting answer; beyond: closed. Default 30 s.
     pub send_time: Duration,
+    /// From a promise to its answer, and from one piece of a streamed answer to the next that its
+    /// source has; beyond: 504, or a cut. Default 30 s.
+    pub later_time: Duration,
+    /// How long a connection is kept before its next answer closes it, less up to a tenth so that
+    /// connections opened together do not end together. Default 1 h: load balancers find new
+    /// workers, and changes of the DNS come through.
+    pub lifetime_max: Duration,
+    /// Bytes per second that a body must arrive with, on average over `rate_time`; beyond: 408.
+    /// Default 240, as Kestrel; 0 for no such limit.
+    pub receive_rate_min: u32,
+    /// Bytes per second that an answer must be taken with, on average over `send_time`; beyond:
+    /// closed. Default 240; 0 for no such limit.
+    pub send_rate_min: u32,
+    /// How long a body may arrive slower than `receive_rate_min`, or not at all. Default 10 s.
+    pub rate_time: Duration,
     /// From a closing answer to the close, while the peer's bytes are read and dropped so that
     /// the answer is not lost to a reset (RFC 9112 section 9.6). Default 2 s.
     pub linger_time: Duration,
@@ -61,12 +86,20 @@ impl Default for Settings {
             fields_max: limits::FIELDS_MAX,
             target_bytes_max: 8 * 1024,
             body_bytes_max: 1024 * 1024,
+            streamed_body_bytes_max: 1 << 30,
+            memory_max: None,
+            requests_max: 1_000_000,
             connections_max: None,
             pipelined_max: 64,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
             idle_time: Duration::from_secs(75),
             send_time: Duration::from_secs(30),
+            later_time: Duration::from_secs(30),
+            lifetime_max: Duration::from_secs(60 * 60),
+            receive_rate_min: 240,
+            send_rate_min: 240,
+            rate_time: Duration::from_secs(10),
             linger_time: Duration::from_secs(2),
             drain_time: Duration::from_secs(30),
             drain_idle_time: Duration::from_millis(500),
@@ -105,6 +138,14 @@ impl Settings {
         if let Some(connections) = self.connections_max {
             within("connections_max", connections, 1, limits::CONNECTIONS_MAX)?;
         }
+        within("requests_max", self.requests_max as usize, 1, u32::MAX as usize)?;
+        if let Some(memory) = self.memory_max {
+            let least = (2 * limits::BLOCK_BYTES) as u64;
+            if memory < least {
+                let reason = format!("{memory} is less than {least}");
+                return Err(SettingsError { name: "memory_max", reason });
+            }
+        }
         within("pipelined_max", self.pipelined_max, 1, 1 << 20)?;
         within("backlog", self.backlog as usize, 1, 1 << 20)?;
         for (name, time) in [
@@ -112,6 +153,9 @@ impl Settings {
             ("body_time", self.body_time),
             ("idle_time", self.idle_time),
             ("send_time", self.send_time),
+            ("later_time", self.later_time),
+            ("lifetime_max", self.lifetime_max),
+            ("rate_time", self.rate_time),
             ("linger_time", self.linger_time),
             ("drain_time", self.drain_time),
             ("drain_idle_time", self.drain_idle_time),

@@ -1,13 +1,17 @@
 //! An in-process client for tests: requests go through the protocol and the application without
 //! a socket. Knows no workers and no kernel.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::api::{Handler, Outbox};
+use crate::api::{Blocking, Handler, Home, Job, Outbox, Parcel, Remote};
 use crate::clock::Moment;
 use crate::proto::http1::{Assembly, Context, Http1};
 use crate::proto::{Tally, Want};
 use crate::settings::Settings;
+use crate::wire::chunked::{ChunkedDecoder, Step};
 use crate::wire::head::Method;
 use crate::wire::status::Status;
 
@@ -24,13 +28,48 @@ use crate::wire::status::Status;
 /// assert_eq!(client.get("/users/42").send().text(), "user 42");
 /// assert_eq!(client.get("/users/x").send().status(), Status::BAD_REQUEST);
 /// ```
-#[derive(Debug)]
 pub struct TestClient<H> {
     handler: H,
     settings: Settings,
     assembly: Assembly,
     outbox: Outbox,
     tally: Tally,
+    inbox: Arc<Inbox>,
+    remote: Remote,
+}
+
+/// What came from other threads.
+#[derive(Default)]
+struct Inbox {
+    parcels: Mutex<VecDeque<Parcel>>,
+    came: Condvar,
+}
+
+impl Inbox {
+    /// The oldest parcel; waits so long for one.
+    fn next(&self, time: Duration) -> Option<Parcel> {
+        let parcels = self.parcels.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_empty = |parcels: &mut VecDeque<Parcel>| parcels.is_empty();
+        let waited = self.came.wait_timeout_while(parcels, time, is_empty);
+        waited.unwrap_or_else(PoisonError::into_inner).0.pop_front()
+    }
+}
+
+impl Home for Inbox {
+    fn take(&self, parcel: Parcel) {
+        self.parcels.lock().unwrap_or_else(PoisonError::into_inner).push_back(parcel);
+        self.came.notify_one();
+    }
+}
+
+/// Runs blocking work where it is asked for.
+struct Inline;
+
+impl Blocking for Inline {
+    fn submit(&self, job: Job) -> Result<(), Job> {
+        job();
+        Ok(())
+    }
 }
 
 impl<H: Handler> TestClient<H> {
@@ -53,8 +92,13 @@ impl<H: Handler> TestClient<H> {
         if let Err(error) = settings.validate() {
             panic_with(&error.to_string());
         }
+        let inbox = Arc::new(Inbox::default());
+        let home = Arc::clone(&inbox) as Arc<dyn Home>;
+        let remote = Remote::new(home, Arc::new(Inline));
         TestClient {
-            outbox: Outbox::new(settings.server_name.as_deref(), 0),
+            outbox: Outbox::new(settings.server_name.as_deref(), 0, remote.clone()),
+            inbox,
+            remote,
             tally: Tally::new(handler.routes().len()),
             assembly: Assembly::default(),
             handler,
@@ -78,22 +122,25 @@ impl<H: Handler> TestClient<H> {
         TestRequest { client: self, method, head, body: Vec::new() }
     }
 
-    /// Sends `bytes` as they are and returns every byte that comes back.
+    /// Sends `bytes` as they are and returns every byte that comes back. Answers that were
+    /// promised are waited for.
     pub fn raw(&mut self, mut bytes: &[u8]) -> Vec<u8> {
-        let mut http1 = Http1::new(Moment::default());
+        let mut http1 = Http1::new(Moment::default(), Moment::NEVER);
         let mut answers = Vec::new();
-        let mut want = Want::Receive;
         self.assembly.clear();
-        while !matches!(want, Want::Close(_)) && (want == Want::Again || !bytes.is_empty()) {
-            if want == Want::Receive {
-                self.assembly.make_space();
-                let space = self.assembly.block.space_mut();
-                let len = bytes.len().min(space.len());
-                space[..len].copy_from_slice(&bytes[..len]);
-                self.assembly.block.fill(len);
+        let mut want = Want::Receive;
+        loop {
+            let is_needed = http1.is_answering() && want != Want::Again;
+            let time = if is_needed { self.settings.later_time } else { Duration::ZERO };
+            let parcel = self.inbox.next(time);
+            if parcel.is_none() && want == Want::Receive && !is_needed {
+                if bytes.is_empty() {
+                    return answers;
+                }
+                let len = self.receive(bytes);
                 bytes = &bytes[len..];
             }
-            want = http1.on_received(&mut Context {
+            let mut cx = Context {
                 now: Moment::default(),
                 settings: &self.settings,
                 assembly: &mut self.assembly,
@@ -101,15 +148,50 @@ impl<H: Handler> TestClient<H> {
                 handler: &mut self.handler,
                 tally: &mut self.tally,
                 peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
-            });
-            let queue = &mut self.outbox.queue;
-            while !queue.is_empty() {
-                let before = answers.len();
-                queue.segments().iter().for_each(|segment| answers.extend_from_slice(segment));
-                queue.consume(answers.len() - before);
+                key: 0,
+                remote: &self.remote,
+                memory_left: usize::MAX,
+            };
+            want = match parcel {
+                Some(Parcel::Answer(request, answer)) => {
+                    http1.on_delivered(&mut cx, request.number, answer)
+                }
+                Some(Parcel::Wake(wake)) => {
+                    wake.take();
+                    http1.on_woken(&mut cx)
+                }
+                None if is_needed => http1.on_deadline(&mut cx),
+                None => http1.on_received(&mut cx),
+            };
+            self.take_answers(&mut answers);
+            if matches!(want, Want::Close(_)) {
+                return answers;
             }
         }
-        answers
+    }
+
+    fn receive(&mut self, bytes: &[u8]) -> usize {
+        self.assembly.make_space();
+        let space = self.assembly.block.space_mut();
+        let len = bytes.len().min(space.len());
+        space[..len].copy_from_slice(&bytes[..len]);
+        self.assembly.block.fill(len);
+        len
+    }
+
+    fn take_answers(&mut self, answers: &mut Vec<u8>) {
+        let queue = &mut self.outbox.queue;
+        while !queue.is_empty() {
+            let before = answers.len();
+            queue.segments().iter().for_each(|segment| answers.extend_from_slice(segment));
+            queue.consume(answers.len() - before);
+        }
+    }
+}
+
+impl<H> std::fmt::Debug for TestClient<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TestClient")
     }
 }
 
@@ -181,7 +263,12 @@ impl TestResponse {
             (name.to_owned(), value.to_owned())
         };
         let fields = lines.map(split).collect();
-        let response = TestResponse { status, fields, body: bytes[end + 4..].to_vec() };
+        let body = bytes[end + 4..].to_vec();
+        let mut response = TestResponse { status, fields, body };
+        if response.header("transfer-encoding").is_some() && method != Method::Head {
+            response.body = unchunked(&response.body);
+            return response;
+        }
         let announced = response
             .header("content-length")
             .map_or(0, |length| length.parse().expect("a length is a number"));
@@ -212,9 +299,20 @@ impl TestResponse {
     }
 }
 
+/// The body in `coded`, as far as it came.
+fn unchunked(mut coded: &[u8]) -> Vec<u8> {
+    let (mut decoder, mut body) = (ChunkedDecoder::new(), Vec::new());
+    while let Ok(Step::Data { skip, len }) = decoder.next(coded) {
+        body.extend_from_slice(&coded[skip..skip + len]);
+        coded = &coded[skip + len..];
+    }
+    body
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Piece, Pull, Reply};
     use crate::app::Router;
     use crate::limits::BLOCK_BYTES;
 
@@ -249,6 +347,35 @@ mod tests {
             .collect();
         let expected: Vec<String> = (0..200).map(|n| n.to_string()).collect();
         assert_eq!(bodies, expected);
+    }
+
+    #[test]
+    fn promised_and_streamed_answers_are_waited_for() {
+        let mut left = 3;
+        let router = Router::new()
+            .get("/thread", |_, res| {
+                res.later(|later| {
+                    std::thread::spawn(move || later.answer(Reply::text("from a thread")));
+                })
+            })
+            .get("/pool", |_, res| res.later(|later| later.run_blocking(|| Ok(Reply::empty()))))
+            .get("/dropped", |_, res| res.later(drop))
+            .get("/late", |_, res| res.later(std::mem::forget))
+            .get("/stream", move |_, res| {
+                let mut left = std::mem::take(&mut left);
+                res.stream(move |piece: &mut Piece<'_>| {
+                    piece.push(b"abc");
+                    left -= 1;
+                    Ok(if left == 0 { Pull::Done } else { Pull::More })
+                })
+            });
+        let settings = Settings { later_time: Duration::from_millis(20), ..Settings::default() };
+        let mut client = TestClient::with_settings(router, settings);
+        assert_eq!(client.get("/thread").send().text(), "from a thread");
+        assert_eq!(client.get("/pool").send().status(), Status::NO_CONTENT);
+        assert_eq!(client.get("/dropped").send().status(), Status::INTERNAL_SERVER_ERROR);
+        assert_eq!(client.get("/late").send().status(), Status::GATEWAY_TIMEOUT);
+        assert_eq!(client.get("/stream").send().text(), "abcabcabc");
     }
 
     #[test]

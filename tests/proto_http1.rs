@@ -36,6 +36,7 @@ fn settings() -> Settings {
     settings.fields_max = 8;
     settings.target_bytes_max = 100;
     settings.body_bytes_max = 100_000;
+    settings.receive_rate_min = 0;
     settings
 }
 
@@ -137,9 +138,14 @@ fn every_broken_rule_is_answered_with_its_status_and_close_and_nothing_behind_it
 }
 
 #[test]
-fn every_refusal_has_a_request_here_but_those_for_time_and_end() {
+fn every_refusal_has_a_request_here_but_those_for_time_end_and_memory() {
     let shown: Vec<_> = bad_requests().into_iter().map(|(refusal, _)| refusal).collect();
-    let elsewhere = [Refusal::BodyTooSlow, Refusal::EndInsideRequest, Refusal::HeadTooSlow];
+    let elsewhere = [
+        Refusal::BodyTooSlow,
+        Refusal::EndInsideRequest,
+        Refusal::HeadTooSlow,
+        Refusal::MemoryExhausted,
+    ];
     for refusal in Refusal::ALL {
         assert!(shown.contains(&refusal) != elsewhere.contains(&refusal), "{refusal:?}");
     }
@@ -309,7 +315,7 @@ fn time_in_which_answers_kept_the_worker_from_receiving_is_not_counted() {
         let mut machine = machine();
         machine.feed(&[GET, begun].concat());
         machine.now = machine.now + Duration::from_secs(100);
-        machine.protocol.on_sent(machine.now);
+        machine.protocol.on_sent(&machine.settings, machine.now);
         assert_eq!(due_in(&machine, machine.now), time);
     }
 }

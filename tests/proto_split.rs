@@ -2,7 +2,6 @@
 //! and however the kernel takes the answers.
 
 #[path = "support/machine.rs"]
-#[expect(dead_code, reason = "here no deadline passes")]
 mod machine;
 #[path = "support/random.rs"]
 mod random;
@@ -29,7 +28,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use corelane::api::Board;
+use corelane::api::{Board, NoBlocking};
 use corelane::clock::Clock;
 use corelane::proto::{CloseReason, Want};
 use corelane::sys::Kernel;
@@ -234,7 +233,9 @@ fn answers_of_a_worker(bytes: &[u8], seed: u64) -> Vec<u8> {
     let kernel = SimKernel(Rc::clone(&world));
     let (_post, mailbox) = mailbox(kernel.waker());
     let board = Arc::new(Board::new(Clock::new(), 1));
-    let parts = WorkerParts { index: 0, settings, connections_max: 1, board };
+    let blocking = Arc::new(NoBlocking);
+    let memory_max = u64::MAX;
+    let parts = WorkerParts { index: 0, settings, connections_max: 1, board, memory_max, blocking };
     let mut worker = Worker::new(kernel, application(), parts, mailbox);
     while !world.borrow().is_at_rest {
         worker.turn().unwrap();

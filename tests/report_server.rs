@@ -24,6 +24,7 @@ fn report() -> ServerReport {
         bytes_sent: 1_200_000,
         closes: vec![("peer_closed", 118), ("idle", 2), ("failed", 0)],
         refusals: vec![("host_missing", 0), ("line_end", 10)],
+        events: vec![("handler_panics", 2), ("table_full", 0)],
         routes: vec![("GET /".to_owned(), 8_000), ("GET /users/{id}".to_owned(), 1_000)],
         service_time: Summary::of(&times[0]),
     };
@@ -37,6 +38,7 @@ fn report() -> ServerReport {
         bytes_sent: 131_072,
         closes: vec![("drained", 1), ("peer_closed", 2)],
         refusals: vec![("line_end", 1)],
+        events: vec![("handler_panics", 1), ("table_full", 0)],
         routes: vec![("GET /".to_owned(), 1_000)],
         service_time: Summary::of(&times[1]),
     };
@@ -68,6 +70,9 @@ total                    120     2        1
 
 refusals by reason:
   line_end  11
+
+other events:
+  handler_panics  3
 
 requests by route:
   GET /            9,000

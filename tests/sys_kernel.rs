@@ -47,7 +47,7 @@ fn reports_now(kernel: &mut impl Kernel) -> Vec<Readiness> {
 }
 
 fn receivable(token: Token) -> Readiness {
-    Readiness { token, receive: true, send: false }
+    Readiness { token, receive: true, send: false, broken: false }
 }
 
 /// A connection as the kernel under test accepted it, and its peer.
@@ -182,7 +182,7 @@ fn a_reset_is_reported_whatever_was_asked_for() {
         // Closing with a byte unread resets the connection.
         drop(peer);
         kernel.add(&stream, KEY, interest).unwrap();
-        let both = Readiness { token: KEY, receive: true, send: true };
+        let both = Readiness { token: KEY, receive: true, send: true, broken: true };
         assert_eq!(next_reports(&mut kernel), [both], "{interest:?}");
         let error = kernel.receive(&stream, &mut [0; 8]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
@@ -225,7 +225,7 @@ fn a_peer_that_does_not_read_is_sent_to_in_parts_and_in_order() {
         peer.read_to_end(&mut received).map(|_| received)
     });
     while sent < bytes.len() {
-        let room = Readiness { token: KEY, receive: false, send: true };
+        let room = Readiness { token: KEY, receive: false, send: true, broken: false };
         assert_eq!(next_reports(&mut kernel), [room]);
         sent += send_until_refused(&mut kernel, &stream, &bytes[sent..]);
     }

@@ -1,6 +1,6 @@
 //! The one thing an application is: something that answers requests.
 
-use super::{HandlerResult, Request, Response};
+use super::{Error, HandlerResult, Intake, Request, Response, Sink};
 
 /// Answers requests, one at a time, on the worker it was made on.
 ///
@@ -19,6 +19,34 @@ pub trait Handler {
     /// # Errors
     /// Whatever the handler could not do; the error's status is the answer.
     fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult;
+
+    /// Whether [`Handler::intake`] is to be asked of every request with a body.
+    fn has_sinks(&self) -> bool {
+        false
+    }
+
+    /// Asked before the body of a request is read: if [`Handler::has_sinks`], and if the client
+    /// waits for leave to send it (`Expect: 100-continue`).
+    ///
+    /// # Errors
+    /// Answered with the error's status; the body is not read and the connection closes.
+    fn intake(&mut self, request: &Request<'_>) -> Result<Intake, Error> {
+        let _ = request;
+        Ok(Intake::Whole)
+    }
+
+    /// Has the sink of [`Handler::intake`], which took the whole body, answer.
+    ///
+    /// # Errors
+    /// As [`Handler::handle`].
+    fn finish(
+        &mut self,
+        sink: Box<dyn Sink>,
+        request: &Request<'_>,
+        response: Response<'_>,
+    ) -> HandlerResult {
+        sink.finish(request, response)
+    }
 
     /// Called once before the first request: the last chance to refuse to run.
     ///

@@ -1,16 +1,24 @@
 //! What an application sees: requests, responses, handlers, errors.
 //! Knows no sockets and no workers.
 
+mod blocking;
 mod error;
 mod handler;
+mod later;
 mod outbox;
+mod reply;
 mod request;
 mod response;
+mod stream;
 mod worker_info;
 
+pub use blocking::{Blocking, Job, NoBlocking};
 pub use error::{Error, HandlerResult};
 pub use handler::Handler;
-pub use outbox::{Outbox, Persist};
+pub use later::{Delivery, Home, Later, Parcel, PendingWake, Promise, Remote, RequestKey, Waker};
+pub use outbox::{Asked, Outbox, Outcome, Persist, Promised, StreamFraming, Streamed};
+pub use reply::Reply;
 pub use request::{Params, Request, RequestParts, RouteSlot, accepts_json};
 pub use response::{Body, Responded, Response};
+pub use stream::{Intake, Piece, Pull, Sink, Source, Taken};
 pub use worker_info::{Board, ServerStatus, WorkerInfo, WorkerStatus};

@@ -2,12 +2,16 @@
 //! Knows nothing of the kernel; the worker sends what is queued here.
 
 use std::io;
+use std::time::Duration;
 
-use super::Error;
-use crate::limits::{GATHER_BYTES, HEAD_BYTES_MAX, INLINE_BODY_BYTES_MAX};
+use super::{Error, Later, Piece, Promise, Pull, Remote, RequestKey, Source};
+use crate::limits::{
+    GATHER_BYTES, HEAD_BYTES_MAX, INLINE_BODY_BYTES_MAX, PIECE_BYTES, SPARE_BODY_BYTES_MAX,
+};
 use crate::mem::{Bytes, SendQueue};
 use crate::wire::date::DateText;
 use crate::wire::encode;
+use crate::wire::head::Version;
 use crate::wire::refusal::Refusal;
 use crate::wire::status::Status;
 
@@ -22,16 +26,79 @@ pub enum Persist {
     Close,
 }
 
+/// What an answer must know of its request.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// What becomes of the connection, unless the handler closes it.
+    pub persist: Persist,
+    /// The request was HEAD: the body is left out, its length is not.
+    pub head_only: bool,
+    /// The version the client speaks.
+    pub version: Version,
+    /// Which request it is.
+    pub key: RequestKey,
+}
+
+/// How far an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing of it is decided.
+    Open,
+    /// It is in the queue.
+    Answered,
+    /// It was promised: [`Outbox::take_promised`].
+    Promised,
+    /// Its head is in the queue: [`Outbox::take_streamed`].
+    Streamed,
+}
+
+/// What is kept of a request whose answer was promised.
+#[derive(Debug)]
+pub struct Promised {
+    /// Tells the other end when nobody waits any more.
+    pub promise: Promise,
+    /// How long it may take, if the handler said so.
+    pub time: Option<Duration>,
+    fields: Vec<u8>,
+    has_content_type: bool,
+}
+
+/// How a streamed body ends (RFC 9112 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamFraming {
+    /// By its last chunk.
+    Chunked,
+    /// After so many more bytes.
+    Length(u64),
+    /// With the connection.
+    UntilClose,
+}
+
+/// The body of an answer whose head is in the queue.
+pub struct Streamed {
+    source: Box<dyn Source>,
+    framing: StreamFraming,
+}
+
+impl std::fmt::Debug for Streamed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streamed").field("framing", &self.framing).finish_non_exhaustive()
+    }
+}
+
 /// What the answer in the making is like.
 #[derive(Debug)]
 struct Answer {
-    persist: Persist,
-    /// The request was HEAD: the body is left out, its length is not.
-    head_only: bool,
+    asked: Asked,
     has_content_type: bool,
     status: Status,
-    /// Whether the answer is in the queue.
-    done: bool,
+    outcome: Outcome,
+}
+
+impl Answer {
+    fn to(asked: Asked) -> Answer {
+        Answer { asked, has_content_type: false, status: Status::OK, outcome: Outcome::Open }
+    }
 }
 
 /// Answers gathered for one connection, and what it takes to write them without allocating.
@@ -47,12 +114,22 @@ pub struct Outbox {
     opening: Vec<u8>,
     date: DateText,
     server_name: Option<String>,
+    remote: Remote,
     answer: Answer,
+    promised: Option<Promised>,
+    streamed: Option<Streamed>,
 }
 
 impl Outbox {
-    /// An empty outbox whose answers carry `Server: server_name`, if given.
-    pub fn new(server_name: Option<&str>, unix_seconds: u64) -> Outbox {
+    /// An empty outbox whose answers carry `Server: server_name`, if given. Promised answers
+    /// come home by `remote`.
+    pub fn new(server_name: Option<&str>, unix_seconds: u64, remote: Remote) -> Outbox {
+        let nobody = Asked {
+            persist: Persist::Close,
+            head_only: false,
+            version: Version::Http11,
+            key: RequestKey::default(),
+        };
         let capacity = GATHER_BYTES + INLINE_BODY_BYTES_MAX + HEAD_BYTES_MAX;
         let mut outbox = Outbox {
             queue: SendQueue::with_capacity(capacity),
@@ -61,13 +138,10 @@ impl Outbox {
             opening: Vec::new(),
             date: DateText::new(unix_seconds),
             server_name: server_name.map(str::to_owned),
-            answer: Answer {
-                persist: Persist::KeepAlive,
-                head_only: false,
-                has_content_type: false,
-                status: Status::OK,
-                done: true,
-            },
+            remote,
+            answer: Answer { outcome: Outcome::Answered, ..Answer::to(nobody) },
+            promised: None,
+            streamed: None,
         };
         outbox.make_opening();
         outbox
@@ -88,19 +162,40 @@ impl Outbox {
         encode::field(&mut self.opening, b"Date", self.date.bytes());
     }
 
-    /// Begins an answer.
-    #[inline]
-    pub fn begin(&mut self, persist: Persist, head_only: bool) {
-        debug_assert!(self.answer.done, "one answer is finished before the next begins");
-        self.fields.clear();
-        self.answer =
-            Answer { persist, head_only, has_content_type: false, status: Status::OK, done: false };
+    /// The way to this worker.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
     }
 
-    /// The status answered, if the answer that was begun is finished.
+    /// Begins an answer.
     #[inline]
-    pub fn answered(&self) -> Option<Status> {
-        self.answer.done.then_some(self.answer.status)
+    pub fn begin(&mut self, asked: Asked) {
+        debug_assert_ne!(self.answer.outcome, Outcome::Open, "one answer after the other");
+        self.fields.clear();
+        self.answer = Answer::to(asked);
+    }
+
+    /// Begins the answer that was promised: with the fields that were set before.
+    pub fn resume(&mut self, asked: Asked, promised: Promised) {
+        self.begin(asked);
+        self.fields = promised.fields;
+        self.answer.has_content_type = promised.has_content_type;
+    }
+
+    /// How far the answer is that was begun last.
+    #[inline]
+    pub fn outcome(&self) -> Outcome {
+        self.answer.outcome
+    }
+
+    /// What is kept of a promised answer.
+    pub fn take_promised(&mut self) -> Option<Promised> {
+        self.promised.take()
+    }
+
+    /// The body of a streamed answer.
+    pub fn take_streamed(&mut self) -> Option<Streamed> {
+        self.streamed.take()
     }
 
     /// The status of the answer begun last.
@@ -112,7 +207,7 @@ impl Outbox {
     /// What the answer says of the connection.
     #[inline]
     pub fn persist(&self) -> Persist {
-        self.answer.persist
+        self.answer.asked.persist
     }
 
     /// Appends the interim answer that asks for the body.
@@ -135,23 +230,31 @@ impl Outbox {
     /// Answers a request that broke a rule; what is known of it is not believed. The connection
     /// closes.
     pub fn answer_refusal(&mut self, refusal: Refusal, head_only: bool, as_json: bool) {
-        self.answer.done = true;
-        self.begin(Persist::Close, head_only);
+        self.answer.outcome = Outcome::Answered;
+        let (persist, version) = (Persist::Close, Version::Http11);
+        self.begin(Asked { persist, head_only, version, key: RequestKey::default() });
+        if refusal.status() == Status::SERVICE_UNAVAILABLE {
+            self.add_field("Retry-After", b"1");
+        }
         self.answer_message(refusal.status(), refusal.message(), as_json);
     }
 
     /// Answers 500 in place of a handler that panicked, unless it had answered before. The
     /// connection closes.
     pub fn answer_panic(&mut self, as_json: bool) {
-        self.answer.persist = Persist::Close;
-        if !self.answer.done {
+        self.answer.asked.persist = Persist::Close;
+        if self.answer.outcome == Outcome::Promised {
+            self.promised = None;
+            self.answer.outcome = Outcome::Open;
+        }
+        if self.answer.outcome == Outcome::Open {
             self.discard_prepared();
             self.answer_message(Status::INTERNAL_SERVER_ERROR, "internal server error", as_json);
         }
     }
 
     fn answer_message(&mut self, status: Status, message: &str, as_json: bool) {
-        debug_assert!(!self.answer.done, "an error answers only what is not answered");
+        debug_assert_eq!(self.answer.outcome, Outcome::Open, "only what is not answered");
         self.answer.status = status;
         let mut body = std::mem::take(&mut self.rendered);
         body.clear();
@@ -184,7 +287,7 @@ impl Outbox {
     }
 
     pub(super) fn close_after_answer(&mut self) {
-        self.answer.persist = Persist::Close;
+        self.answer.asked.persist = Persist::Close;
     }
 
     pub(super) fn set_status(&mut self, status: Status) {
@@ -216,7 +319,7 @@ impl Outbox {
     /// Answers with a body that is copied behind its head.
     #[inline]
     pub(super) fn answer(&mut self, type_line: &'static [u8], body: &[u8]) {
-        self.write_head(type_line, body.len());
+        self.write_head(type_line, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
             if body.len() <= INLINE_BODY_BYTES_MAX {
                 self.queue.tail().extend_from_slice(body);
@@ -224,7 +327,7 @@ impl Outbox {
                 self.queue.push_large(Bytes::Owned(body.to_vec()));
             }
         }
-        self.answer.done = true;
+        self.answer.outcome = Outcome::Answered;
     }
 
     /// Answers with a body that is sent from where it is, if it is not small.
@@ -233,20 +336,89 @@ impl Outbox {
             self.answer(type_line, body.as_slice());
             return;
         }
-        self.write_head(type_line, body.len());
+        self.write_head(type_line, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
             self.queue.push_large(body);
         }
-        self.answer.done = true;
+        self.answer.outcome = Outcome::Answered;
+    }
+
+    /// Answers with a body that is pulled from `source` later, of `length` bytes if known.
+    pub(super) fn answer_stream(
+        &mut self,
+        type_line: &'static [u8],
+        length: Option<u64>,
+        source: Box<dyn Source>,
+    ) {
+        let framing = match length {
+            Some(length) => StreamFraming::Length(length),
+            None if self.answer.asked.version == Version::Http11 => StreamFraming::Chunked,
+            None => {
+                self.close_after_answer();
+                StreamFraming::UntilClose
+            }
+        };
+        self.write_head(type_line, framing);
+        if self.sends_body() && framing != StreamFraming::Length(0) {
+            self.answer.outcome = Outcome::Streamed;
+            self.streamed = Some(Streamed { source, framing });
+        } else {
+            self.answer.outcome = Outcome::Answered;
+        }
+    }
+
+    /// Queues the next piece of a streamed body.
+    ///
+    /// # Errors
+    /// What the source failed with, or that it did not keep to its length. The body can then not
+    /// be completed.
+    pub fn pull(&mut self, streamed: &mut Streamed) -> Result<Pull, Error> {
+        self.rendered.clear();
+        let pull = streamed.source.pull(&mut Piece::new(&mut self.rendered, PIECE_BYTES))?;
+        let (out, piece) = (self.queue.tail(), &self.rendered[..]);
+        match &mut streamed.framing {
+            StreamFraming::Chunked => {
+                encode::chunk(out, piece);
+                if pull == Pull::Done {
+                    out.extend_from_slice(encode::LAST_CHUNK);
+                }
+            }
+            StreamFraming::Length(left) => {
+                let rest = left.checked_sub(piece.len() as u64);
+                *left = rest.ok_or_else(|| Error::internal("the source gave more than it said"))?;
+                out.extend_from_slice(piece);
+                if pull == Pull::Done && *left > 0 {
+                    return Err(Error::internal("the source ended before the length it said"));
+                }
+            }
+            StreamFraming::UntilClose => out.extend_from_slice(piece),
+        }
+        if self.rendered.capacity() > SPARE_BODY_BYTES_MAX {
+            self.rendered = Vec::new();
+        }
+        Ok(pull)
+    }
+
+    /// Promises the answer begun.
+    pub(super) fn promise(&mut self, time: Option<Duration>) -> Later {
+        let (later, promise) = self.remote.promise(self.answer.asked.key);
+        self.answer.outcome = Outcome::Promised;
+        self.promised = Some(Promised {
+            promise,
+            time,
+            fields: std::mem::take(&mut self.fields),
+            has_content_type: self.answer.has_content_type,
+        });
+        later
     }
 
     fn sends_body(&self) -> bool {
-        !self.answer.head_only && !self.answer.status.is_bodiless()
+        !self.answer.asked.head_only && !self.answer.status.is_bodiless()
     }
 
     #[inline]
-    fn write_head(&mut self, type_line: &'static [u8], length: usize) {
-        debug_assert!(!self.answer.done, "a request is answered once");
+    fn write_head(&mut self, type_line: &'static [u8], framing: StreamFraming) {
+        debug_assert_eq!(self.answer.outcome, Outcome::Open, "a request is answered once");
         let status = self.answer.status;
         let out = self.queue.tail();
         if status == Status::OK {
@@ -259,9 +431,13 @@ impl Outbox {
             if !self.answer.has_content_type {
                 out.extend_from_slice(type_line);
             }
-            encode::content_length(out, length as u64);
+            match framing {
+                StreamFraming::Length(length) => encode::content_length(out, length),
+                StreamFraming::Chunked => out.extend_from_slice(encode::CHUNKED),
+                StreamFraming::UntilClose => {}
+            }
         }
-        match self.answer.persist {
+        match self.answer.asked.persist {
             Persist::KeepAlive => {}
             Persist::KeepAlive10 => out.extend_from_slice(b"Connection: keep-alive\r\n"),
             Persist::Close => out.extend_from_slice(b"Connection: close\r\n"),
@@ -289,11 +465,24 @@ fn escape_json(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Response;
+    use std::sync::Arc;
+
+    use super::super::{Home, NoBlocking, Parcel, Response};
     use super::*;
 
+    struct Nowhere;
+
+    impl Home for Nowhere {
+        fn take(&self, _: Parcel) {}
+    }
+
     fn outbox() -> Outbox {
-        Outbox::new(Some("test"), 784_111_777)
+        let remote = Remote::new(Arc::new(Nowhere), Arc::new(NoBlocking));
+        Outbox::new(Some("test"), 784_111_777, remote)
+    }
+
+    fn asked(persist: Persist, head_only: bool) -> Asked {
+        Asked { persist, head_only, version: Version::Http11, key: RequestKey::default() }
     }
 
     fn sent(outbox: &Outbox) -> String {
@@ -305,20 +494,20 @@ mod tests {
     #[test]
     fn an_answer_is_a_head_and_its_body() {
         let mut outbox = outbox();
-        outbox.begin(Persist::KeepAlive, false);
+        outbox.begin(asked(Persist::KeepAlive, false));
         let _ = Response::new(&mut outbox).header("X-A", "b").text("hi").unwrap();
         assert_eq!(
             sent(&outbox),
             "HTTP/1.1 200 OK\r\nServer: test\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
              Content-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\nX-A: b\r\n\r\nhi"
         );
-        assert_eq!(outbox.answered(), Some(Status::OK));
+        assert_eq!((outbox.outcome(), outbox.status()), (Outcome::Answered, Status::OK));
     }
 
     #[test]
     fn head_keeps_the_length_and_leaves_the_body_out() {
         let mut outbox = outbox();
-        outbox.begin(Persist::KeepAlive10, true);
+        outbox.begin(asked(Persist::KeepAlive10, true));
         let _ = Response::new(&mut outbox).text("hello").unwrap();
         let sent = sent(&outbox);
         assert!(sent.contains("Content-Length: 5\r\nConnection: keep-alive\r\n"));
@@ -328,7 +517,7 @@ mod tests {
     #[test]
     fn no_content_has_neither_body_nor_length() {
         let mut outbox = outbox();
-        outbox.begin(Persist::Close, false);
+        outbox.begin(asked(Persist::Close, false));
         let _ = Response::new(&mut outbox).status(Status::NOT_MODIFIED).text("ignored").unwrap();
         let sent = sent(&outbox);
         assert!(sent.starts_with("HTTP/1.1 304 Not Modified\r\n"));
@@ -341,20 +530,20 @@ mod tests {
             [("X", "a\r\nB: c"), ("a b", "c"), ("Content-Length", "5"), ("X", "\0")]
         {
             let mut outbox = outbox();
-            outbox.begin(Persist::KeepAlive, false);
+            outbox.begin(asked(Persist::KeepAlive, false));
             let error = Response::new(&mut outbox).header(name, value).text("x").unwrap_err();
             assert_eq!(error.status(), Status::INTERNAL_SERVER_ERROR, "{name}: {value}");
-            assert!(outbox.queue.is_empty() && outbox.answered().is_none());
+            assert!(outbox.queue.is_empty() && outbox.outcome() == Outcome::Open);
         }
         let mut outbox = outbox();
-        outbox.begin(Persist::KeepAlive, false);
+        outbox.begin(asked(Persist::KeepAlive, false));
         assert!(Response::new(&mut outbox).redirect("/a\r\nSet-Cookie: b").is_err());
     }
 
     #[test]
     fn an_error_replaces_what_was_prepared() {
         let mut outbox = outbox();
-        outbox.begin(Persist::KeepAlive, false);
+        outbox.begin(asked(Persist::KeepAlive, false));
         let _ = Response::new(&mut outbox).header("X-Prepared", "1");
         outbox.answer_error(&Error::not_found("no \"such\"\nuser"), true);
         let sent = sent(&outbox);
@@ -368,7 +557,7 @@ mod tests {
         for (len, is_copied) in [(INLINE_BODY_BYTES_MAX, true), (INLINE_BODY_BYTES_MAX + 1, false)]
         {
             let mut outbox = outbox();
-            outbox.begin(Persist::KeepAlive, false);
+            outbox.begin(asked(Persist::KeepAlive, false));
             let _ = Response::new(&mut outbox).bytes(vec![b'x'; len]).unwrap();
             assert_eq!(outbox.queue.as_single().is_some(), is_copied);
             assert!(sent(&outbox).ends_with("xxx"));
@@ -378,7 +567,7 @@ mod tests {
     #[test]
     fn formatted_text_is_measured_before_it_is_sent() {
         let mut outbox = outbox();
-        outbox.begin(Persist::KeepAlive, false);
+        outbox.begin(asked(Persist::KeepAlive, false));
         let _ = Response::new(&mut outbox).text(format_args!("{}-{}", 1, 23)).unwrap();
         assert!(sent(&outbox).contains("Content-Length: 4\r\n") && sent(&outbox).ends_with("1-23"));
     }
@@ -386,7 +575,7 @@ mod tests {
     #[test]
     fn a_content_type_of_the_handlers_own_replaces_the_default() {
         let mut outbox = outbox();
-        outbox.begin(Persist::KeepAlive, false);
+        outbox.begin(asked(Persist::KeepAlive, false));
         let _ = Response::new(&mut outbox).content_type("image/png").bytes(b"x").unwrap();
         assert_eq!(sent(&outbox).matches("Content-Type").count(), 1);
     }

@@ -9,11 +9,12 @@ use std::str::FromStr;
 use arrayvec::ArrayVec;
 use percent_encoding::percent_decode;
 
-use super::Error;
+use super::{Error, Remote, RequestKey, Waker};
 use crate::limits::ROUTE_PARAMS_MAX;
 use crate::wire::head::{Head, Method, Version};
 use crate::wire::status::Status;
 use crate::wire::target::Target;
+use crate::wire::trailer;
 
 /// The parameters a route matched, as sent: name and raw value.
 pub type Params<'a> = ArrayVec<(&'a str, &'a [u8]), ROUTE_PARAMS_MAX>;
@@ -42,6 +43,12 @@ pub struct RequestParts<'a> {
     pub body: &'a [u8],
     /// The peer's address.
     pub peer: SocketAddr,
+    /// The trailer section of a chunked body, as sent.
+    pub trailers: &'a [u8],
+    /// Which request it is.
+    pub key: RequestKey,
+    /// The way to its worker.
+    pub remote: &'a Remote,
 }
 
 /// One request. Everything it gives out borrows from the block it was received in.
@@ -142,7 +149,25 @@ impl<'a> Request<'a> {
         fields.iter().map(move |field| (ascii(field.name.of(block)), field.value.of(block)))
     }
 
-    /// The whole body.
+    /// The fields of the trailer section that came behind a chunked body, in the order sent,
+    /// without those that have no meaning there (RFC 9110 section 6.5.1): a sender could otherwise
+    /// put framing, routing or credentials where nobody looked.
+    pub fn trailers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        trailer::fields(self.parts.trailers).map(|(name, value)| (ascii(name), value))
+    }
+
+    /// Whether the client waits for leave to send its body (RFC 9110 section 10.1.1).
+    pub fn expects_continue(&self) -> bool {
+        self.version() == Version::Http11 && self.header_bytes("expect").is_some()
+    }
+
+    /// Wakes this request's connection from any thread, so that its [`super::Sink`] or
+    /// [`super::Source`] is asked again.
+    pub fn waker(&self) -> Waker {
+        self.parts.remote.waker(self.parts.key.connection)
+    }
+
+    /// The whole body; empty where a [`super::Sink`] took it.
     #[inline]
     pub fn body(&self) -> &'a [u8] {
         self.parts.body

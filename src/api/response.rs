@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::outbox::Outbox;
-use super::{Error, HandlerResult};
+use super::{Error, HandlerResult, Later, Source};
 use crate::mem::Bytes;
 use crate::wire::encode;
 use crate::wire::status::Status;
@@ -90,11 +91,11 @@ pub struct Response<'a> {
 }
 
 /// Content types as whole lines: one copy each.
-const TEXT: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n";
-const HTML: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n";
-const BYTES: &[u8] = b"Content-Type: application/octet-stream\r\n";
+pub(super) const TEXT: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n";
+pub(super) const HTML: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n";
+pub(super) const BYTES: &[u8] = b"Content-Type: application/octet-stream\r\n";
 #[cfg(feature = "json")]
-const JSON: &[u8] = b"Content-Type: application/json\r\n";
+pub(super) const JSON: &[u8] = b"Content-Type: application/json\r\n";
 
 impl<'a> Response<'a> {
     /// An answer that will be written to `outbox`.
@@ -198,7 +199,46 @@ impl<'a> Response<'a> {
         self.finish_rendered(JSON)
     }
 
-    fn finish(self, type_line: &'static [u8], body: Body<'_>) -> HandlerResult {
+    /// Answers with a body that is made while it is sent: in the chunked coding, or up to the
+    /// end of the connection for a client of HTTP/1.0.
+    ///
+    /// # Errors
+    /// As [`Response::text`].
+    pub fn stream(self, source: impl Source + 'static) -> HandlerResult {
+        self.expect_sound()?.answer_stream(BYTES, None, Box::new(source));
+        Ok(Responded(()))
+    }
+
+    /// Answers with a body of exactly `length` bytes that is made while it is sent. A source that
+    /// ends early or gives more is cut, as one that fails.
+    ///
+    /// # Errors
+    /// As [`Response::text`].
+    pub fn stream_exact(self, length: u64, source: impl Source + 'static) -> HandlerResult {
+        self.expect_sound()?.answer_stream(BYTES, Some(length), Box::new(source));
+        Ok(Responded(()))
+    }
+
+    /// Promises the answer: `hand_over` takes the right to give it, from any thread, within the
+    /// setting `later_time`. Fields set before are kept, a status is the [`super::Reply`]'s.
+    ///
+    /// # Errors
+    /// As [`Response::text`].
+    pub fn later(self, hand_over: impl FnOnce(Later)) -> HandlerResult {
+        hand_over(self.expect_sound()?.promise(None));
+        Ok(Responded(()))
+    }
+
+    /// As [`Response::later`] with a deadline of its own; beyond: 504.
+    ///
+    /// # Errors
+    /// As [`Response::text`].
+    pub fn later_within(self, time: Duration, hand_over: impl FnOnce(Later)) -> HandlerResult {
+        hand_over(self.expect_sound()?.promise(Some(time)));
+        Ok(Responded(()))
+    }
+
+    pub(super) fn finish(self, type_line: &'static [u8], body: Body<'_>) -> HandlerResult {
         match body {
             Body::Formatted(text) => {
                 if let Some(text) = text.as_str() {

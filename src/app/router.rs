@@ -3,19 +3,27 @@
 
 use std::borrow::Cow;
 
-use super::route_tree::{PatternFault, RouteTree};
-use crate::api::{Error, Handler, HandlerResult, Params, Request, Response};
+use super::route_tree::{PatternFault, RouteTree, Values};
+use crate::api::{Error, Handler, HandlerResult, Intake, Params, Request, Response, Sink};
 use crate::wire::head::Method;
 use crate::wire::status::Status;
 use crate::wire::target::normalise_unreserved;
 
 type BoxedHandler = Box<dyn FnMut(&Request<'_>, Response<'_>) -> HandlerResult>;
+type BoxedUpload = Box<dyn FnMut(&Request<'_>) -> Result<Box<dyn Sink>, Error>>;
+
+/// Who answers the requests of a route.
+enum Action {
+    Handle(BoxedHandler),
+    /// A sink of its own for each request takes the body and answers.
+    Upload(BoxedUpload),
+}
 
 struct Route {
     method: Method,
     template: String,
     params: Vec<String>,
-    handler: BoxedHandler,
+    action: Action,
 }
 
 /// Chooses a handler by method and path.
@@ -35,6 +43,7 @@ pub struct Router {
     routes: Vec<Route>,
     fallback: Option<BoxedHandler>,
     fault: Option<String>,
+    has_uploads: bool,
 }
 
 macro_rules! method_routes {
@@ -76,9 +85,29 @@ impl Router {
     where
         F: FnMut(&Request<'_>, Response<'_>) -> HandlerResult + 'static,
     {
-        if let Err(fault) = self.insert(method, pattern, Box::new(handler)) {
+        if let Err(fault) = self.insert(method, pattern, Action::Handle(Box::new(handler))) {
             self.fault.get_or_insert(fault);
         }
+        self
+    }
+
+    /// Takes the bodies of requests of `method` whose path matches `pattern` in pieces, as they
+    /// arrive: `begin` sees the head and makes the sink, which takes the body and answers. An
+    /// error of `begin` is answered without the body being read.
+    ///
+    /// The setting `streamed_body_bytes_max` bounds such a body, not `body_bytes_max`.
+    #[must_use]
+    pub fn upload<F, S>(mut self, method: Method, pattern: &str, mut begin: F) -> Router
+    where
+        F: FnMut(&Request<'_>) -> Result<S, Error> + 'static,
+        S: Sink + 'static,
+    {
+        let boxed: BoxedUpload =
+            Box::new(move |request| begin(request).map(|sink| Box::new(sink) as Box<dyn Sink>));
+        if let Err(fault) = self.insert(method, pattern, Action::Upload(boxed)) {
+            self.fault.get_or_insert(fault);
+        }
+        self.has_uploads = true;
         self
     }
 
@@ -92,12 +121,7 @@ impl Router {
         self
     }
 
-    fn insert(
-        &mut self,
-        method: Method,
-        pattern: &str,
-        handler: BoxedHandler,
-    ) -> Result<(), String> {
+    fn insert(&mut self, method: Method, pattern: &str, action: Action) -> Result<(), String> {
         let name = method.name();
         if matches!(method, Method::Unknown | Method::Connect | Method::Trace) {
             return Err(format!("{pattern}: {method:?} requests never reach a router"));
@@ -112,7 +136,7 @@ impl Router {
             }
             fault => format!("the route {name} {pattern}: {fault}"),
         })?;
-        self.routes.push(Route { method, template: pattern.to_owned(), params, handler });
+        self.routes.push(Route { method, template: pattern.to_owned(), params, action });
         Ok(())
     }
 
@@ -152,39 +176,112 @@ impl Router {
         if let Some(fallback) = &mut self.fallback {
             return fallback(request, response);
         }
+        if request.method() == Method::Options {
+            let allowed = self.allowed(path);
+            if !allowed.is_empty() {
+                return response.header("Allow", allowed).empty();
+            }
+        }
+        Err(self.fault_of(path))
+    }
+
+    /// What is wrong with a request that no route matches.
+    fn fault_of(&self, path: &[u8]) -> Error {
         let allowed = self.allowed(path);
         if allowed.is_empty() {
-            return Err(Error::not_found("no route matches the path"));
-        }
-        if request.method() == Method::Options {
-            return response.header("Allow", allowed).empty();
+            return Error::not_found("no route matches the path");
         }
         let message = format!("the path allows {allowed}");
-        Err(Error::new(Status::METHOD_NOT_ALLOWED, message).with_header("Allow", allowed))
+        Error::new(Status::METHOD_NOT_ALLOWED, message).with_header("Allow", allowed)
+    }
+}
+
+#[inline]
+fn act(action: &mut Action, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
+    match action {
+        Action::Handle(handler) => handler(request, response),
+        // Without a body there was nothing to take.
+        Action::Upload(begin) => begin(request)?.finish(request, response),
+    }
+}
+
+/// The route that answers requests like this one, and the values of its parameters.
+#[inline]
+fn find<'p>(
+    trees: &[RouteTree; Method::KNOWN.len()],
+    method: Method,
+    path: &'p [u8],
+) -> Option<(u16, Values<'p>)> {
+    let found = trees[method as usize].find(path);
+    if found.is_none() && method == Method::Head {
+        return trees[Method::Get as usize].find(path);
+    }
+    found
+}
+
+/// The path as routes are matched.
+#[inline]
+fn path_of<'a>(request: &Request<'a>) -> Cow<'a, [u8]> {
+    match request.path_bytes() {
+        path if request.path_has_escapes() => normalise_unreserved(path),
+        path => Cow::Borrowed(path),
     }
 }
 
 impl Handler for Router {
     #[inline]
     fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
-        let path = match request.path_bytes() {
-            path if request.path_has_escapes() => normalise_unreserved(path),
-            path => Cow::Borrowed(path),
+        let path = path_of(request);
+        let Some((index, values)) = find(&self.trees, request.method(), &path) else {
+            return self.unmatched(request, &path, response);
         };
-        let method = request.method();
-        let mut found = self.trees[method as usize].find(&path);
-        if found.is_none() && method == Method::Head {
-            found = self.trees[Method::Get as usize].find(&path);
-        }
-        let Some((index, values)) = found else { return self.unmatched(request, &path, response) };
         request.note_route(index);
-        let Route { params, handler, .. } = &mut self.routes[usize::from(index)];
+        let Route { params, action, .. } = &mut self.routes[usize::from(index)];
         if values.is_empty() {
-            return handler(request, response);
+            return act(action, request, response);
         }
         let names = params.iter().map(String::as_str);
         let params: Params<'_> = names.zip(values).collect();
-        handler(&request.with_params(&params), response)
+        act(action, &request.with_params(&params), response)
+    }
+
+    fn has_sinks(&self) -> bool {
+        self.has_uploads
+    }
+
+    fn intake(&mut self, request: &Request<'_>) -> Result<Intake, Error> {
+        let path = path_of(request);
+        let Some((index, values)) = find(&self.trees, request.method(), &path) else {
+            // Nobody wants the body of what no route matches, nor answers it.
+            return match &self.fallback {
+                None if request.expects_continue() && request.method() != Method::Options => {
+                    Err(self.fault_of(&path))
+                }
+                _ => Ok(Intake::Whole),
+            };
+        };
+        let Route { params, action, .. } = &mut self.routes[usize::from(index)];
+        let Action::Upload(begin) = action else { return Ok(Intake::Whole) };
+        request.note_route(index);
+        let names = params.iter().map(String::as_str);
+        let params: Params<'_> = names.zip(values).collect();
+        begin(&request.with_params(&params)).map(Intake::Stream)
+    }
+
+    fn finish(
+        &mut self,
+        sink: Box<dyn Sink>,
+        request: &Request<'_>,
+        response: Response<'_>,
+    ) -> HandlerResult {
+        let path = path_of(request);
+        let Some((index, values)) = find(&self.trees, request.method(), &path) else {
+            return sink.finish(request, response);
+        };
+        request.note_route(index);
+        let names = self.routes[usize::from(index)].params.iter().map(String::as_str);
+        let params: Params<'_> = names.zip(values).collect();
+        sink.finish(&request.with_params(&params), response)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -121,6 +121,40 @@ pub(super) struct ServeArgs {
     #[arg(default_value_t = Size(DEFAULTS.body_bytes_max))]
     pub(super) body_bytes_max: Size,
 
+    /// Bytes of a body taken in pieces; beyond: 413
+    #[arg(long, env = "CORELANE_STREAMED_BODY_BYTES_MAX", value_name = "SIZE")]
+    #[arg(help_heading = LIMITS, default_value_t = Size(DEFAULTS.streamed_body_bytes_max))]
+    pub(super) streamed_body_bytes_max: Size,
+
+    /// Memory per worker; beyond: 503 [default: a share]
+    ///
+    /// For incomplete requests and unsent answers. By default the workers share half of what the
+    /// process may use, by its control group or else the machine.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_MEMORY_MAX", value_name = "SIZE", help_heading = LIMITS)]
+    pub(super) memory_max: Option<Size>,
+
+    /// Requests on one connection
+    ///
+    /// The last of them closes it.
+    #[arg(long, env = "CORELANE_REQUESTS_MAX", value_name = "N", help_heading = LIMITS)]
+    #[arg(value_parser = number::<u32>, default_value_t = DEFAULTS.requests_max)]
+    pub(super) requests_max: u32,
+
+    /// Bytes per second a body must come with; else 408
+    ///
+    /// On average over --rate-time; 0 for no limit.
+    #[arg(long, env = "CORELANE_RECEIVE_RATE_MIN", value_name = "N", help_heading = LIMITS)]
+    #[arg(value_parser = number::<u32>, default_value_t = DEFAULTS.receive_rate_min)]
+    pub(super) receive_rate_min: u32,
+
+    /// Bytes per second an answer must be taken with
+    ///
+    /// On average over --send-time; a slower client is closed; 0 for no limit.
+    #[arg(long, env = "CORELANE_SEND_RATE_MIN", value_name = "N", help_heading = LIMITS)]
+    #[arg(value_parser = number::<u32>, default_value_t = DEFAULTS.send_rate_min)]
+    pub(super) send_rate_min: u32,
+
     /// Open connections per worker [default: from the descriptor limit]
     ///
     /// Beyond, newcomers wait in the kernel's queue until one ends.
@@ -165,6 +199,23 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_SEND_TIME", value_name = "TIME", help_heading = TIMES)]
     #[arg(default_value_t = Time(DEFAULTS.send_time))]
     pub(super) send_time: Time,
+
+    /// Longest wait for a promised answer; beyond: 504
+    ///
+    /// And for the next piece of a streamed one; beyond, it is cut.
+    #[arg(long, env = "CORELANE_LATER_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.later_time))]
+    pub(super) later_time: Time,
+
+    /// Longest life of a connection, less up to a tenth
+    #[arg(long, env = "CORELANE_LIFETIME_MAX", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.lifetime_max))]
+    pub(super) lifetime_max: Time,
+
+    /// How long a body may arrive too slowly, or not at all; beyond: 408
+    #[arg(long, env = "CORELANE_RATE_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.rate_time))]
+    pub(super) rate_time: Time,
 
     /// How long to drop late bytes after a closing answer
     ///

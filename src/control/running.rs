@@ -201,7 +201,22 @@ fn row(
         bytes_sent: stats.bytes_sent,
         closes: CloseReason::ALL.map(|r| (r.name(), stats.closes[r as usize])).to_vec(),
         refusals: Refusal::ALL.map(|r| (r.name(), tally.refusals[r as usize])).to_vec(),
+        events: events(stats),
         routes: names.zip(tally.by_route.iter().copied()).collect(),
         service_time: Summary::of(service_times),
     }
+}
+
+/// What is counted besides, in the order of its names.
+fn events(stats: &Stats) -> Vec<(&'static str, u64)> {
+    let tally = &stats.tally;
+    vec![
+        ("accept_aborted", stats.accept_aborted),
+        ("accept_exhausted", stats.accept_exhausted),
+        ("handler_panics", tally.panics),
+        ("later_dropped", tally.later_dropped),
+        ("later_expired", tally.later_expired),
+        ("later_unwanted", tally.later_unwanted),
+        ("table_full", stats.table_full),
+    ]
 }

@@ -18,6 +18,9 @@ use crate::sys::{self, Signal, Signals};
 /// application, and for each worker its epoll instance and its mailbox.
 const DESCRIPTORS_SPARED: usize = 64;
 
+/// Bytes of memory a worker may use where the kernel does not tell how much there is.
+const MEMORY_MAX_UNKNOWN: u64 = 256 * 1024 * 1024;
+
 /// A server in the making.
 ///
 /// ```no_run
@@ -154,7 +157,14 @@ impl Server {
         let per_worker = self.addresses.len() + 2;
         let connections_max = connections_max(&self.settings, workers, per_worker)
             .map_err(|error| StartError::Kernel("read the descriptor limit", error))?;
-        Ok(Plan { addresses: self.addresses, cpus, connections_max, settings: self.settings })
+        let memory_max = memory_max(&self.settings, workers);
+        Ok(Plan {
+            addresses: self.addresses,
+            cpus,
+            connections_max,
+            memory_max,
+            settings: self.settings,
+        })
     }
 }
 
@@ -177,6 +187,13 @@ fn connections_max(settings: &Settings, workers: usize, per_worker: usize) -> io
         );
     }
     Ok(wanted)
+}
+
+/// Bytes of memory that each worker may use for incomplete requests and unsent answers: what was
+/// set, or its share of half of what the process may have.
+fn memory_max(settings: &Settings, workers: usize) -> u64 {
+    let derived = || sys::memory_limit().map_or(MEMORY_MAX_UNKNOWN, |all| all / 2 / workers as u64);
+    settings.memory_max.unwrap_or_else(derived)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub(super) struct Plan {
     /// One entry a worker.
     pub(super) cpus: Vec<Option<usize>>,
     pub(super) connections_max: usize,
+    pub(super) memory_max: u64,
     pub(super) settings: Settings,
 }
 
@@ -51,6 +52,8 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
                 settings: plan.settings.clone(),
                 connections_max: plan.connections_max,
                 board: Arc::clone(&board),
+                memory_max: plan.memory_max,
+                blocking: Arc::new(crate::api::NoBlocking),
             },
         };
         let slot = Arc::new(Mutex::new(None));

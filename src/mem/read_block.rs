@@ -6,7 +6,7 @@
 //!     consumed       unread       space
 //! ```
 
-use crate::limits::BLOCK_BYTES;
+use crate::limits::{BLOCK_BYTES, PAGE_BYTES};
 
 /// A block of [`BLOCK_BYTES`] with `0 ≤ start ≤ end ≤ BLOCK_BYTES`.
 #[derive(Debug)]
@@ -14,12 +14,14 @@ pub struct ReadBlock {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
+    /// The furthest `end` was: pages behind it were never touched and are not resident.
+    touched: usize,
 }
 
 impl Default for ReadBlock {
     fn default() -> ReadBlock {
         // Zeroed by the kernel on first touch: pages that nothing is received into stay unmapped.
-        ReadBlock { bytes: vec![0; BLOCK_BYTES].into_boxed_slice(), start: 0, end: 0 }
+        ReadBlock { bytes: vec![0; BLOCK_BYTES].into_boxed_slice(), start: 0, end: 0, touched: 0 }
     }
 }
 
@@ -38,6 +40,12 @@ impl ReadBlock {
     pub fn fill(&mut self, len: usize) {
         assert!(len <= self.bytes.len() - self.end, "more received than there was space");
         self.end += len;
+        self.touched = self.touched.max(self.end);
+    }
+
+    /// Bytes that may be resident: whole pages, up to the furthest that was ever filled.
+    pub fn resident(&self) -> usize {
+        self.touched.next_multiple_of(PAGE_BYTES)
     }
 
     /// Everything received, consumed bytes included: what offsets of a head refer to.
@@ -92,6 +100,17 @@ impl ReadBlock {
     pub fn truncate(&mut self, len: usize) {
         assert!(len <= self.end - self.start, "truncated beyond what was unread");
         self.end = self.start + len;
+    }
+
+    /// Gives up `len` unread bytes behind the first `keep`; what follows moves up.
+    ///
+    /// # Panics
+    /// If fewer are unread.
+    pub fn cut(&mut self, keep: usize, len: usize) {
+        assert!(keep + len <= self.end - self.start, "cut beyond what was unread");
+        let from = self.start + keep;
+        self.bytes.copy_within(from + len..self.end, from);
+        self.end -= len;
     }
 
     /// Moves the unread bytes to the front. Returns whether that moved anything: offsets made
@@ -150,6 +169,27 @@ mod tests {
         block.truncate(2);
         assert_eq!(block.unread(), b"bc");
         assert_eq!(block.received(), b"abc");
+    }
+
+    #[test]
+    fn a_cut_takes_bytes_out_of_the_middle() {
+        let mut block = filled(b"abcdef");
+        block.consume(1);
+        block.cut(2, 1);
+        assert_eq!(block.unread(), b"bcef");
+        block.cut(0, 4);
+        assert!(block.is_drained());
+    }
+
+    #[test]
+    fn what_may_be_resident_is_counted_in_whole_pages_and_never_shrinks() {
+        let mut block = ReadBlock::default();
+        assert_eq!(block.resident(), 0);
+        block.fill(1);
+        assert_eq!(block.resident(), PAGE_BYTES);
+        block.fill(PAGE_BYTES);
+        block.clear();
+        assert_eq!(block.resident(), 2 * PAGE_BYTES);
     }
 
     #[test]

@@ -66,6 +66,15 @@ impl SendQueue {
         self.copied.len() - self.sent + large
     }
 
+    /// Bytes of memory that it alone holds: copied ones and bodies made for one answer.
+    pub fn held(&self) -> usize {
+        let owned = |large: &Large| match &large.bytes {
+            Bytes::Owned(bytes) => bytes.capacity(),
+            Bytes::Static(_) | Bytes::Shared(_) => 0,
+        };
+        self.copied.capacity() + self.large.iter().map(owned).sum::<usize>()
+    }
+
     /// The copied bytes not yet sent, if there is nothing else: the ordinary case.
     #[inline]
     pub fn as_single(&self) -> Option<&[u8]> {
@@ -143,6 +152,15 @@ impl SendQueue {
         rest
     }
 
+    /// Appends everything unsent of `other`, which is empty afterwards.
+    pub fn append(&mut self, other: &mut SendQueue) {
+        let base = self.copied.len();
+        let rest = other.take_rest();
+        self.copied.extend_from_slice(&rest.copied);
+        let moved = rest.large.into_iter().map(|body| Large { after: body.after + base, ..body });
+        self.large.extend(moved);
+    }
+
     /// Gives up everything.
     pub fn clear(&mut self) {
         self.copied.clear();
@@ -200,6 +218,19 @@ mod tests {
             let mut rest = queue.take_rest();
             assert!(queue.is_empty());
             assert_eq!(drain(&mut rest, 3), &whole[sent..]);
+        }
+    }
+
+    #[test]
+    fn what_is_appended_follows_what_waits_wherever_both_were_cut() {
+        let whole = b"one TWO THREE four FIVE six";
+        for sent in 0..whole.len() {
+            let (mut first, mut second) = (mixed(), mixed());
+            first.consume(sent);
+            second.consume(sent / 2);
+            first.append(&mut second);
+            assert!(second.is_empty());
+            assert_eq!(drain(&mut first, 5), [&whole[sent..], &whole[sent / 2..]].concat());
         }
     }
 

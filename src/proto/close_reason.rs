@@ -4,6 +4,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum CloseReason {
+    /// The next piece of an answer did not come from its source within `later_time`.
+    AnswerTimeout,
+    /// The request was answered before its body was read.
+    BodyUnread,
     /// The handler asked for it.
     ByHandler,
     /// The peer asked for it: `Connection: close`, or HTTP/1.0 without keep-alive.
@@ -16,6 +20,8 @@ pub enum CloseReason {
     Failed,
     /// No request within `idle_time`.
     IdleTimeout,
+    /// It was open for `lifetime_max`.
+    LifetimeOver,
     /// The peer sent nothing at all within `head_time`.
     NothingReceived,
     /// The handler panicked.
@@ -24,8 +30,12 @@ pub enum CloseReason {
     PeerClosed,
     /// The request broke a rule; which one is counted apart.
     Refused,
+    /// It had `requests_max` requests.
+    RequestsMax,
     /// The kernel did not take a byte of an answer within `send_time`.
     SendTimeout,
+    /// The source of a streamed answer failed; the answer is incomplete.
+    SourceFailed,
     /// The server was stopped at once.
     Stopped,
     /// The kernel would not watch the connection.
@@ -34,18 +44,23 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of its discriminant.
-    pub const ALL: [CloseReason; 13] = [
+    pub const ALL: [CloseReason; 18] = [
+        CloseReason::AnswerTimeout,
+        CloseReason::BodyUnread,
         CloseReason::ByHandler,
         CloseReason::ByRequest,
         CloseReason::DrainTimeout,
         CloseReason::Drained,
         CloseReason::Failed,
         CloseReason::IdleTimeout,
+        CloseReason::LifetimeOver,
         CloseReason::NothingReceived,
         CloseReason::Panicked,
         CloseReason::PeerClosed,
         CloseReason::Refused,
+        CloseReason::RequestsMax,
         CloseReason::SendTimeout,
+        CloseReason::SourceFailed,
         CloseReason::Stopped,
         CloseReason::Unwatchable,
     ];
@@ -53,20 +68,41 @@ impl CloseReason {
     /// Its name in statistics: snake case, never changes.
     pub const fn name(self) -> &'static str {
         match self {
+            CloseReason::AnswerTimeout => "answer_timeout",
+            CloseReason::BodyUnread => "body_unread",
             CloseReason::ByHandler => "by_handler",
             CloseReason::ByRequest => "by_request",
             CloseReason::DrainTimeout => "drain_timeout",
             CloseReason::Drained => "drained",
             CloseReason::Failed => "failed",
             CloseReason::IdleTimeout => "idle_timeout",
+            CloseReason::LifetimeOver => "lifetime_over",
             CloseReason::NothingReceived => "nothing_received",
             CloseReason::Panicked => "panicked",
             CloseReason::PeerClosed => "peer_closed",
             CloseReason::Refused => "refused",
+            CloseReason::RequestsMax => "requests_max",
             CloseReason::SendTimeout => "send_timeout",
+            CloseReason::SourceFailed => "source_failed",
             CloseReason::Stopped => "stopped",
             CloseReason::Unwatchable => "unwatchable",
         }
+    }
+}
+
+impl CloseReason {
+    /// Whether the last answer was a surprise: the peer may have sent more before it read that
+    /// no more will be answered.
+    pub const fn is_surprise(self) -> bool {
+        matches!(
+            self,
+            CloseReason::BodyUnread
+                | CloseReason::ByHandler
+                | CloseReason::LifetimeOver
+                | CloseReason::Panicked
+                | CloseReason::Refused
+                | CloseReason::RequestsMax
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the protocols of one worker count. Plain counters with one writer.
 
+use crate::api::Delivery;
 use crate::wire::refusal::Refusal;
 use crate::wire::status::Status;
 
@@ -16,6 +17,12 @@ pub struct Tally {
     pub refusals: [u64; Refusal::ALL.len()],
     /// Requests whose handler panicked; they were answered with 500.
     pub panics: u64,
+    /// Promised answers that were never given: their right to answer was dropped (500).
+    pub later_dropped: u64,
+    /// Promised answers that were not given in time (504).
+    pub later_expired: u64,
+    /// Promised answers given when nobody waited for them any more.
+    pub later_unwanted: u64,
     /// Requests by the number of the route that matched; the last is those none matched.
     pub by_route: Box<[u64]>,
 }
@@ -29,6 +36,9 @@ impl Tally {
             by_class: [0; 10],
             refusals: [0; Refusal::ALL.len()],
             panics: 0,
+            later_dropped: 0,
+            later_expired: 0,
+            later_unwanted: 0,
             by_route: vec![0; routes + 1].into_boxed_slice(),
         }
     }
@@ -42,6 +52,11 @@ impl Tally {
         let unmatched = self.by_route.len() - 1;
         let route = route.map_or(unmatched, |route| usize::from(route).min(unmatched));
         self.by_route[route] += 1;
+    }
+
+    /// Counts an answer that nobody waits for.
+    pub fn unwanted(&mut self, delivery: &Delivery) {
+        self.later_unwanted += u64::from(!matches!(delivery, Delivery::Dropped));
     }
 
     /// Counts a refusal and its answer.

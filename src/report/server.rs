@@ -42,6 +42,9 @@ pub struct WorkerRow {
     pub closes: Vec<(&'static str, u64)>,
     /// Refused requests by reason.
     pub refusals: Vec<(&'static str, u64)>,
+    /// What else was counted, by name: accepts that failed, panics, promised answers that were
+    /// not given.
+    pub events: Vec<(&'static str, u64)>,
     /// Requests by route template; never by path.
     pub routes: Vec<(String, u64)>,
     /// Service times; `None` if no request was timed.
@@ -102,6 +105,7 @@ impl ServerReport {
             None => writeln!(text, "\ncloses by reason: none"),
         };
         write_counts(&mut text, "refusals by reason", total.refusals.iter().copied());
+        write_counts(&mut text, "other events", total.events.iter().copied());
         let routes = total.routes.iter().map(|(route, count)| (route.as_str(), *count));
         write_counts(&mut text, "requests by route", routes);
         text
@@ -158,6 +162,7 @@ impl WorkerRow {
         }
         add_counts(&mut self.closes, &other.closes);
         add_counts(&mut self.refusals, &other.refusals);
+        add_counts(&mut self.events, &other.events);
         add_counts(&mut self.routes, &other.routes);
     }
 
@@ -192,6 +197,7 @@ impl WorkerRow {
             ("statuses", counts_to_json(statuses)),
             ("closes", counts_to_json(self.closes.iter().copied())),
             ("refusals", counts_to_json(self.refusals.iter().copied())),
+            ("events", counts_to_json(self.events.iter().copied())),
             ("routes", counts_to_json(self.routes.iter().cloned())),
         ])
     }

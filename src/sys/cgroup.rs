@@ -1,4 +1,5 @@
-//! How much processor time the control groups of this process grant it, versions 1 and 2.
+//! How much processor time and memory the control groups of this process grant it, versions 1
+//! and 2.
 //! Reads files below a root that is a parameter; knows nothing of threads.
 
 use std::fs;
@@ -10,13 +11,30 @@ use std::path::{Component, Path, PathBuf};
 ///
 /// `root` is `/` but for tests. A file that cannot be read sets no limit.
 pub(super) fn cpu_quota(root: &Path) -> Option<f64> {
+    smallest(root, "cpu", Version::quota_in, f64::min)
+}
+
+/// Bytes of memory that this process may use by its groups and their ancestors; `None` if none
+/// has a limit. `root` as above.
+pub(super) fn memory_max(root: &Path) -> Option<u64> {
+    smallest(root, "memory", Version::memory_in, u64::min)
+}
+
+/// The smallest of what `limit` finds in the groups of this process for `controller`.
+fn smallest<T>(
+    root: &Path,
+    controller: &str,
+    limit: fn(Version, &Path) -> Option<T>,
+    min: fn(T, T) -> T,
+) -> Option<T> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let (groups, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
-    let quotas = mounts.lines().filter_map(Mount::parse).filter_map(|mount| {
-        let group = groups.lines().find_map(|line| mount.version.group_in(line))?;
-        mount.smallest_quota(root, group)
+    let mounts = mounts.lines().filter_map(|line| Mount::parse(line, controller));
+    let limits = mounts.filter_map(|mount| {
+        let group = groups.lines().find_map(|line| mount.version.group_in(line, controller))?;
+        mount.smallest(root, group, limit, min)
     });
-    quotas.reduce(f64::min)
+    limits.reduce(min)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,15 +45,23 @@ enum Version {
 
 impl Version {
     /// The path in a line `id:controllers:path` of `/proc/self/cgroup`, if the line is that of
-    /// the group which limits processor time (`cgroups(7)`).
-    fn group_in(self, line: &str) -> Option<&str> {
+    /// the group which `controller` limits (`cgroups(7)`).
+    fn group_in<'a>(self, line: &'a str, controller: &str) -> Option<&'a str> {
         let mut parts = line.splitn(3, ':');
         let (id, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
         let limits = match self {
-            Version::One => controllers.split(',').any(|controller| controller == "cpu"),
+            Version::One => controllers.split(',').any(|name| name == controller),
             Version::Two => id == "0" && controllers.is_empty(),
         };
         limits.then_some(path)
+    }
+
+    fn memory_in(self, group: &Path) -> Option<u64> {
+        let name = match self {
+            Version::One => "memory.limit_in_bytes",
+            Version::Two => "memory.max",
+        };
+        fs::read_to_string(group.join(name)).ok()?.trim().parse().ok()
     }
 
     fn quota_in(self, group: &Path) -> Option<f64> {
@@ -59,7 +85,7 @@ fn quota(granted: &str, period: &str) -> Option<f64> {
     (granted > 0 && period > 0).then(|| f64::from(granted) / f64::from(period))
 }
 
-/// A mount of the hierarchy that limits processor time.
+/// A mount of the hierarchy of a controller.
 #[derive(Debug, PartialEq, Eq)]
 struct Mount<'a> {
     version: Version,
@@ -71,14 +97,14 @@ struct Mount<'a> {
 impl<'a> Mount<'a> {
     /// Reads a line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`): id, parent, device,
     /// root, mount point, options, any number of others, `-`, type, source, options.
-    fn parse(line: &'a str) -> Option<Mount<'a>> {
+    fn parse(line: &'a str, controller: &str) -> Option<Mount<'a>> {
         let (mount, filesystem) = line.split_once(" - ")?;
         let mut mount = mount.split(' ').skip(3);
         let (group, point) = (mount.next()?, mount.next()?);
         let mut filesystem = filesystem.split(' ');
         let version = match (filesystem.next()?, filesystem.nth(1)) {
             ("cgroup2", _) => Version::Two,
-            ("cgroup", Some(options)) if options.split(',').any(|option| option == "cpu") => {
+            ("cgroup", Some(options)) if options.split(',').any(|name| name == controller) => {
                 Version::One
             }
             _ => return None,
@@ -86,8 +112,14 @@ impl<'a> Mount<'a> {
         Some(Mount { version, group, point })
     }
 
-    /// The smallest quota from `group` up to the group that is mounted.
-    fn smallest_quota(&self, root: &Path, group: &str) -> Option<f64> {
+    /// The smallest limit from `group` up to the group that is mounted.
+    fn smallest<T>(
+        &self,
+        root: &Path,
+        group: &str,
+        limit: fn(Version, &Path) -> Option<T>,
+        min: fn(T, T) -> T,
+    ) -> Option<T> {
         let top = below(root, self.point);
         let inside = Path::new(group).strip_prefix(self.group).unwrap_or(Path::new(""));
         // A path with `..` is that of a group outside the namespace, where nothing is to be seen.
@@ -95,8 +127,8 @@ impl<'a> Mount<'a> {
         let own = if is_plain { top.join(inside) } else { top.clone() };
         own.ancestors()
             .take_while(|group| group.starts_with(&top))
-            .filter_map(|group| self.version.quota_in(group))
-            .reduce(f64::min)
+            .filter_map(|group| limit(self.version, group))
+            .reduce(min)
     }
 }
 
@@ -108,15 +140,19 @@ fn below(root: &Path, absolute: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// The quota in a tree of the files given, with their contents.
-    fn quota_of(files: &[(&str, &str)]) -> Option<f64> {
+    /// A tree of the files given, with their contents.
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, content) in files {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         }
-        cpu_quota(root.path())
+        root
+    }
+
+    fn quota_of(files: &[(&str, &str)]) -> Option<f64> {
+        cpu_quota(tree(files).path())
     }
 
     const TWO: (&str, &str) = (
@@ -184,6 +220,24 @@ mod tests {
         assert_eq!(quota_of(&[mount, ONE_GROUP, own[0], own[1]]), Some(300.0));
         let top = [("cgroup/cpu.cfs_quota_us", "7000"), ("cgroup/cpu.cfs_period_us", "1000")];
         assert_eq!(quota_of(&[mount, ONE_GROUP, own[0], own[1], top[0], top[1]]), Some(7.0));
+    }
+
+    #[test]
+    fn the_smallest_limit_of_memory_counts_in_both_versions() {
+        let two = [
+            TWO,
+            ("proc/self/cgroup", "0::/a/b\n"),
+            ("sys/fs/cgroup/a/b/memory.max", "max\n"),
+            ("sys/fs/cgroup/a/memory.max", "134217728\n"),
+        ];
+        assert_eq!(memory_max(tree(&two[..3]).path()), None);
+        assert_eq!(memory_max(tree(&two).path()), Some(134_217_728));
+        let one = [
+            ("proc/self/mountinfo", "31 1 0:9 / /mem rw - cgroup cgroup rw,memory\n"),
+            ONE_GROUP,
+            ("mem/docker/ab/memory.limit_in_bytes", "5000\n"),
+        ];
+        assert_eq!(memory_max(tree(&one).path()), Some(5000));
     }
 
     #[test]

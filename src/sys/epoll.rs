@@ -127,6 +127,7 @@ const fn readiness(event: &epoll_event) -> Readiness {
         token: Token(event.u64),
         receive: events & (RECEIVE | ENDED) != 0,
         send: events & (SEND | ENDED) != 0,
+        broken: events & ENDED != 0,
     }
 }
 
@@ -162,7 +163,8 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         epoll.add(ours.as_fd(), TOKEN, interest).unwrap();
         let _open = act(theirs);
-        let mut ready = vec![Readiness { token: Token(0), receive: true, send: true }];
+        let mut ready =
+            vec![Readiness { token: Token(0), receive: true, send: true, broken: true }];
         epoll.wait(&mut ready, Some(Duration::ZERO)).unwrap();
         ready
     }
@@ -182,9 +184,9 @@ mod tests {
     fn each_interest_reports_what_it_asks_for_and_no_more() {
         assert_eq!(reports(Interest::None, Some), []);
         assert_eq!(reports(Interest::Receive, Some), []);
-        let room = Readiness { token: TOKEN, receive: false, send: true };
+        let room = Readiness { token: TOKEN, receive: false, send: true, broken: false };
         assert_eq!(reports(Interest::Send, Some), [room]);
-        let bytes = Readiness { token: TOKEN, receive: true, send: false };
+        let bytes = Readiness { token: TOKEN, receive: true, send: false, broken: false };
         let write = |mut theirs: UnixStream| {
             theirs.write_all(b"x").unwrap();
             Some(theirs)
@@ -194,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_peers_end_is_something_to_receive() {
-        let end = Readiness { token: TOKEN, receive: true, send: false };
+        let end = Readiness { token: TOKEN, receive: true, send: false, broken: false };
         let half_close = |theirs: UnixStream| {
             theirs.shutdown(Shutdown::Write).unwrap();
             Some(theirs)
@@ -205,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_hang_up_is_reported_to_every_interest_and_in_both_directions() {
-        let both = Readiness { token: TOKEN, receive: true, send: true };
+        let both = Readiness { token: TOKEN, receive: true, send: true, broken: true };
         for interest in [Interest::None, Interest::Receive, Interest::Send] {
             assert_eq!(reports(interest, |_theirs| None), [both], "{interest:?}");
         }
@@ -219,7 +221,10 @@ mod tests {
         epoll.add(ours.as_fd(), TOKEN, Interest::Receive).unwrap();
         epoll.change(ours.as_fd(), Token(5), Interest::Send).unwrap();
         epoll.wait(&mut ready, Some(Duration::ZERO)).unwrap();
-        assert_eq!(ready, [Readiness { token: Token(5), receive: false, send: true }]);
+        assert_eq!(
+            ready,
+            [Readiness { token: Token(5), receive: false, send: true, broken: false }]
+        );
         epoll.remove(ours.as_fd()).unwrap();
         epoll.wait(&mut ready, Some(Duration::ZERO)).unwrap();
         assert_eq!(ready, []);

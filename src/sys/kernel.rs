@@ -51,6 +51,8 @@ pub struct Readiness {
     pub receive: bool,
     /// There is room to send, or sending would fail at once.
     pub send: bool,
+    /// The connection is over in both directions (`EPOLLHUP`, `EPOLLERR`), whatever was asked.
+    pub broken: bool,
 }
 
 /// Wakes a waiting kernel from another thread: the sending end of a mailbox.

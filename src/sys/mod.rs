@@ -22,6 +22,6 @@ pub use holder::{Holder, holder_of};
 pub use kernel::{Interest, Kernel, Readiness, Token, Wake};
 pub use linux::Linux;
 pub use listener::{BindError, Listener};
-pub use resource::{DescriptorLimit, descriptor_limit, raise_descriptor_limit};
+pub use resource::{DescriptorLimit, descriptor_limit, memory_limit, raise_descriptor_limit};
 pub use signal::{Signal, Signals, Woken};
 pub use stream::Stream;

@@ -1,12 +1,14 @@
-//! How many descriptors the process may have open, and how to have as many as it may.
-//! Knows not what they are for.
+//! How many descriptors and how much memory the process may have, and how to have as many
+//! descriptors as it may. Knows not what they are for.
 
 #![allow(unsafe_code)] // getrlimit and setrlimit are foreign functions.
 
-use std::io;
+use std::path::Path;
+use std::{fs, io};
 
 use libc::{rlim_t, rlimit};
 
+use super::cgroup::memory_max;
 use super::syscall::check;
 
 /// A limit on open descriptors (`RLIMIT_NOFILE`, `getrlimit(2)`).
@@ -51,6 +53,23 @@ const fn from_kernel(limit: rlim_t) -> u64 {
     if limit == libc::RLIM_INFINITY { u64::MAX } else { limit }
 }
 
+/// Bytes of memory that the process may use: the smaller of what its control groups allow and
+/// what the machine has. `None` if neither is known.
+pub fn memory_limit() -> Option<u64> {
+    let root = Path::new("/");
+    memory_max(root).into_iter().chain(memory_of_machine(root)).min()
+}
+
+const BYTES_PER_KIB: u64 = 1024;
+
+/// `MemTotal` of `/proc/meminfo` (`proc_meminfo(5)`), in bytes.
+fn memory_of_machine(root: &Path) -> Option<u64> {
+    let meminfo = fs::read_to_string(root.join("proc/meminfo")).ok()?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kibibytes * BYTES_PER_KIB)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +81,12 @@ mod tests {
         let after = raise_descriptor_limit().unwrap();
         assert_eq!(after, DescriptorLimit { soft: before.hard, hard: before.hard });
         assert_eq!(descriptor_limit().unwrap(), after);
+    }
+
+    #[test]
+    fn this_machine_has_memory_and_the_limit_is_no_more_than_that() {
+        let machine = memory_of_machine(Path::new("/")).unwrap();
+        let limit = memory_limit().unwrap();
+        assert!(limit > 0 && limit <= machine);
     }
 }

@@ -31,7 +31,7 @@ pub enum Step {
 ///
 /// Framing cannot grow without body bytes: a chunk costs at most 20 bytes besides its data and
 /// its extensions, and extensions and trailers have their bounds for the whole message. Trailer
-/// fields are checked and dropped.
+/// fields are checked here and read by [`super::trailer`].
 #[derive(Clone, Copy, Debug)]
 pub struct ChunkedDecoder {
     state: State,
@@ -145,6 +145,11 @@ impl ChunkedDecoder {
     /// broken before the bytes arrive.
     pub const fn chunk_left(&self) -> u64 {
         self.chunk_left
+    }
+
+    /// Bytes of the trailer section so far, its empty line included: the last of those consumed.
+    pub const fn trailer_bytes(&self) -> usize {
+        self.trailer_bytes as usize
     }
 
     /// Whether the body is over.

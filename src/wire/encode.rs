@@ -1,5 +1,7 @@
 //! Response heads as bytes (RFC 9112 section 4 and 5). Knows nothing of when to send which field.
 
+use std::io::Write;
+
 use super::status::Status;
 
 /// `HTTP/1.1 200 OK` and its CRLF: what almost every answer begins with.
@@ -7,6 +9,23 @@ pub const OK_LINE: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
 /// The interim answer that asks for the body (RFC 9110 section 15.2.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// The field that announces the chunked coding.
+pub const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
+
+/// What ends a chunked body without trailers (RFC 9112 section 7.1).
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Appends `data` as one chunk; nothing for no data, which would end the body.
+pub fn chunk(out: &mut Vec<u8>, data: &[u8]) {
+    if data.is_empty() {
+        return;
+    }
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "{:x}\r\n", data.len());
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}
 
 /// Appends a status line. The version is ours, whatever the request's (RFC 9110 section 6.2).
 pub fn status_line(out: &mut Vec<u8>, status: Status) {
@@ -68,6 +87,14 @@ mod tests {
         content_length(&mut out, 0);
         let text = "HTTP/1.1 404 Not Found\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\n";
         assert_eq!(out, text.as_bytes());
+    }
+
+    #[test]
+    fn a_chunk_is_its_size_in_hexadecimal_and_its_data() {
+        let mut out = Vec::new();
+        chunk(&mut out, b"");
+        chunk(&mut out, &[b'x'; 17]);
+        assert_eq!(out, b"11\r\nxxxxxxxxxxxxxxxxx\r\n");
     }
 
     #[test]

@@ -33,6 +33,16 @@ pub struct Framing {
     pub expects_continue: bool,
 }
 
+impl Framing {
+    /// Bytes of the body that are announced; 0 where none are.
+    pub const fn length(&self) -> u64 {
+        match self.body {
+            BodyFraming::Length(length) => length,
+            BodyFraming::None | BodyFraming::Chunked => 0,
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Framing>() <= 24);
 const _: () = assert!(FIELDS_MAX < u8::MAX as usize, "a count of fields fits");
 

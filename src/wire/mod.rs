@@ -11,3 +11,4 @@ pub mod refusal;
 pub mod scan;
 pub mod status;
 pub mod target;
+pub mod trailer;

@@ -47,6 +47,8 @@ pub enum Refusal {
     HostRepeated,
     /// A line that does not end in CRLF: a bare CR or a bare LF.
     LineEnd,
+    /// Incomplete requests and unsent answers hold as much memory as they may.
+    MemoryExhausted,
     /// The method is no token or too long.
     Method,
     /// A method that nobody here knows.
@@ -73,7 +75,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, in the order of its discriminant.
-    pub const ALL: [Refusal; 31] = [
+    pub const ALL: [Refusal; 32] = [
         Refusal::BodyTooLarge,
         Refusal::BodyTooSlow,
         Refusal::ChunkDataEnd,
@@ -94,6 +96,7 @@ impl Refusal {
         Refusal::HostMissing,
         Refusal::HostRepeated,
         Refusal::LineEnd,
+        Refusal::MemoryExhausted,
         Refusal::Method,
         Refusal::MethodUnknown,
         Refusal::RequestLine,
@@ -117,6 +120,7 @@ impl Refusal {
                 Status::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
             Refusal::MethodUnknown | Refusal::TransferEncodingUnknown => Status::NOT_IMPLEMENTED,
+            Refusal::MemoryExhausted => Status::SERVICE_UNAVAILABLE,
             Refusal::TargetTooLong => Status::URI_TOO_LONG,
             Refusal::VersionUnsupported => Status::HTTP_VERSION_NOT_SUPPORTED,
             Refusal::ChunkDataEnd
@@ -165,6 +169,7 @@ impl Refusal {
             Refusal::HostMissing => "host_missing",
             Refusal::HostRepeated => "host_repeated",
             Refusal::LineEnd => "line_end",
+            Refusal::MemoryExhausted => "memory_exhausted",
             Refusal::Method => "method",
             Refusal::MethodUnknown => "method_unknown",
             Refusal::RequestLine => "request_line",
@@ -204,6 +209,7 @@ impl Refusal {
             Refusal::HostMissing => "HTTP/1.1 asks for a Host field",
             Refusal::HostRepeated => "Host stands more than once",
             Refusal::LineEnd => "a line does not end in CRLF",
+            Refusal::MemoryExhausted => "this server is out of memory for requests",
             Refusal::Method => "the method is not a token or is too long",
             Refusal::MethodUnknown => "this server does not know the method",
             Refusal::RequestLine => "the request line is not: method SP target SP version",

@@ -85,7 +85,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         match self.kernel.accept(index) {
             Ok((stream, peer)) => {
                 self.stats.accepted += 1;
-                self.open(Connection::new(stream, peer, self.now));
+                let expires = self.now + self.lifetime();
+                self.open(Connection::new(stream, peer, self.now, expires));
                 Attempt::Accepted
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Attempt::Empty,
@@ -103,6 +104,14 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                 Attempt::Stopped
             }
         }
+    }
+
+    /// How long the connection accepted last may live: `lifetime_max` less up to a tenth, spread
+    /// evenly whatever the number of connections (by the golden ratio).
+    fn lifetime(&self) -> Duration {
+        let spread = (self.stats.accepted as u32).wrapping_mul(0x9e37_79b9);
+        let share = 1.0 - 0.1 * f64::from(spread) / f64::from(u32::MAX);
+        self.parts.settings.lifetime_max.mul_f64(share)
     }
 
     fn log_exhausted(&mut self, error: &io::Error) {

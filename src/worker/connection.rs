@@ -7,6 +7,9 @@ use crate::mem::SendQueue;
 use crate::proto::http1::{Assembly, Http1};
 use crate::sys::Interest;
 
+/// Bytes by which the memory of connections is counted, so that it fits 32 bits.
+pub(super) const HELD_UNIT: usize = 1024;
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection<S> {
@@ -21,12 +24,14 @@ pub(super) struct Connection<S> {
     pub(super) deadline: Moment,
     /// When the turn saw the bytes that are being answered.
     pub(super) seen: Moment,
-    /// When the kernel last took a byte of the backlog, or refused the first.
-    pub(super) sending_since: Moment,
+    /// When the peer takes its answers too slowly, if the kernel takes nothing more by then.
+    pub(super) send_patience: Moment,
     /// Answers whose last byte is in the backlog: their service time is not over.
     pub(super) unmeasured: u32,
     /// Bytes read and dropped since it lingers.
     pub(super) dropped: u32,
+    /// Memory of its assembly and its backlog, in [`HELD_UNIT`]s.
+    pub(super) held: u32,
     pub(super) interest: Interest,
     pub(super) stage: Stage,
 }
@@ -43,22 +48,24 @@ pub(super) enum Stage {
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(stream: S, peer: SocketAddr, now: Moment) -> Connection<S> {
+    /// A connection accepted at `now` whose answers after `expires` are its last.
+    pub(super) fn new(stream: S, peer: SocketAddr, now: Moment, expires: Moment) -> Connection<S> {
         Connection {
             stream,
-            protocol: Http1::new(now),
+            protocol: Http1::new(now, expires),
             peer,
             assembly: None,
             backlog: None,
             deadline: Moment::NEVER,
             seen: now,
-            sending_since: now,
+            send_patience: Moment::NEVER,
             unmeasured: 0,
             dropped: 0,
+            held: 0,
             interest: Interest::Receive,
             stage: Stage::Open,
         }
     }
 }
 
-const _: () = assert!(size_of::<Connection<std::os::fd::OwnedFd>>() <= 112);
+const _: () = assert!(size_of::<Connection<std::os::fd::OwnedFd>>() <= 152);

@@ -33,7 +33,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let settings = &self.parts.settings;
         let began = self.draining.map(|drain| drain.began);
         let deadline = if connection.backlog.is_some() {
-            connection.sending_since + settings.send_time
+            connection.send_patience
         } else {
             connection.protocol.deadline(settings, began)
         };

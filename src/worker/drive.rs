@@ -4,22 +4,26 @@
 use std::io;
 
 use super::Worker;
-use super::connection::Stage;
-use crate::api::Handler;
+use super::connection::{HELD_UNIT, Stage};
+use crate::api::{Delivery, Handler, RequestKey};
 use crate::limits::LINGER_BYTES_MAX;
 use crate::mem::{Key, SendQueue};
-use crate::proto::http1::Context;
+use crate::proto::http1::{Context, time_for};
 use crate::proto::{CloseReason, Want};
 use crate::sys::{Interest, Kernel, Readiness};
 
 /// What happened to a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Event {
     /// Bytes are in its block: new ones, or those left there.
     Received,
     PeerClosed,
     Failed,
     Deadline,
+    /// The answer to the request of this number came home.
+    Delivered(u32, Delivery),
+    /// Its source or sink may be ready again.
+    Woken,
 }
 
 /// How much of a queue the kernel took.
@@ -43,6 +47,12 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             }
             // Its turn comes with what it has; more would only fill its block.
             Stage::Again => {}
+            // What it waits for will never be of use.
+            Stage::Open if connection.interest == Interest::None => {
+                if readiness.broken {
+                    self.step(key, Event::Failed);
+                }
+            }
             Stage::Open => {
                 if readiness.receive {
                     self.receive(key);
@@ -70,8 +80,29 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         } else if connection.backlog.is_some() {
             self.free(key, CloseReason::SendTimeout);
         } else {
-            connection.seen = self.now;
+            if !connection.protocol.is_answering() {
+                connection.seen = self.now;
+            }
             self.step(key, Event::Deadline);
+        }
+    }
+
+    /// The answer to a request came home. One that nobody waits for is counted.
+    pub(super) fn deliver(&mut self, request: RequestKey, answer: Delivery) {
+        let key = Key::unpack(request.connection);
+        match self.connections.get_mut(key) {
+            Some(connection) if connection.stage != Stage::Lingering => {
+                self.step(key, Event::Delivered(request.number, answer));
+            }
+            _ => self.stats.tally.unwanted(&answer),
+        }
+    }
+
+    /// The source or the sink of a connection may be ready again.
+    pub(super) fn wake(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.stage != Stage::Lingering {
+            self.step(key, Event::Woken);
         }
     }
 
@@ -101,7 +132,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(_) => Event::Failed,
         };
-        connection.seen = self.now;
+        if !connection.protocol.is_answering() {
+            connection.seen = self.now;
+        }
         self.step(key, event);
     }
 
@@ -118,6 +151,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             handler: &mut self.handler,
             tally: &mut self.stats.tally,
             peer: connection.peer,
+            key: key.pack(),
+            remote: &self.remote,
+            memory_left: memory_left(self.parts.memory_max, self.held, connection.held),
         };
         let protocol = &mut connection.protocol;
         let want = match event {
@@ -125,6 +161,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             Event::PeerClosed => protocol.on_peer_closed(&mut cx),
             Event::Failed => protocol.on_failed(),
             Event::Deadline => protocol.on_deadline(&mut cx),
+            Event::Delivered(number, answer) => protocol.on_delivered(&mut cx, number, answer),
+            Event::Woken => protocol.on_woken(&mut cx),
         };
         let answers = self.stats.tally.answers - answers_before;
         self.settle_assembly(key, want);
@@ -155,7 +193,10 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     fn send_answers(&mut self, key: Key, answers: u64, want: Want) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let queue = &mut self.outbox.queue;
-        if !queue.is_empty() {
+        if let Some(backlog) = &mut connection.backlog {
+            backlog.append(queue);
+            connection.unmeasured += answers as u32;
+        } else if !queue.is_empty() {
             let before = queue.unsent();
             let sent = send(&mut self.kernel, &connection.stream, queue);
             self.stats.bytes_sent += (before - queue.unsent()) as u64;
@@ -167,7 +208,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                 Sent::Part => {
                     connection.backlog = Some(Box::new(queue.take_rest()));
                     connection.unmeasured = answers as u32;
-                    connection.sending_since = self.now;
+                    connection.send_patience = self.now + self.parts.settings.send_time;
                 }
                 Sent::Failed => {
                     queue.clear();
@@ -187,13 +228,16 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let sent = send(&mut self.kernel, &connection.stream, queue);
         let taken = before - queue.unsent();
         self.stats.bytes_sent += taken as u64;
+        let settings = &self.parts.settings;
         if taken > 0 {
-            connection.sending_since = self.now;
+            // Bytes buy time, but never more than there was at the start.
+            let patience = connection.send_patience + time_for(taken, settings.send_rate_min);
+            connection.send_patience = patience.min(self.now + settings.send_time);
         }
         match sent {
             Sent::All => {
                 connection.backlog = None;
-                connection.protocol.on_sent(self.now);
+                connection.protocol.on_sent(settings, self.now);
                 let answers = u64::from(std::mem::take(&mut connection.unmeasured));
                 let service = self.kernel.lap().nanos_since(connection.seen);
                 self.stats.record(service, answers);
@@ -203,7 +247,10 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                     None => self.step(key, Event::Received),
                 }
             }
-            Sent::Part => self.set_deadline(key),
+            Sent::Part => {
+                self.account(key);
+                self.set_deadline(key);
+            }
             Sent::Failed => self.free(key, CloseReason::Failed),
         }
     }
@@ -224,9 +271,27 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             }
             _ => {}
         }
-        let interest = if is_blocked { Interest::Send } else { Interest::Receive };
+        let interest = match want {
+            _ if is_blocked => Interest::Send,
+            Want::Hold => Interest::None,
+            _ => Interest::Receive,
+        };
+        self.account(key);
         if self.set_interest(key, interest) {
             self.set_deadline(key);
+        }
+    }
+
+    /// Counts the memory that a connection holds.
+    #[inline]
+    fn account(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let assembly = connection.assembly.as_ref().map_or(0, |assembly| assembly.held());
+        let backlog = connection.backlog.as_ref().map_or(0, |queue| queue.held());
+        let held = (assembly + backlog).div_ceil(HELD_UNIT) as u32;
+        if held != connection.held {
+            self.held = self.held + u64::from(held) - u64::from(connection.held);
+            connection.held = held;
         }
     }
 
@@ -251,9 +316,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     fn close(&mut self, key: Key, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         // A peer that asked for the close sends nothing more; one that did not may have.
-        let is_surprised =
-            matches!(reason, CloseReason::Refused | CloseReason::Panicked | CloseReason::ByHandler);
-        if !is_surprised && connection.dropped == 0 {
+        if !reason.is_surprise() && connection.dropped == 0 {
             self.free(key, reason);
             return;
         }
@@ -294,12 +357,20 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     fn release(&mut self, key: Key) {
         let Some(connection) = self.connections.remove(key) else { return };
         self.wheel.disarm(key.index());
+        self.held -= u64::from(connection.held);
         if let Some(mut assembly) = connection.assembly {
             assembly.clear();
             self.pool.give_back(assembly);
         }
         self.accept_after_close();
     }
+}
+
+/// Bytes of memory that a connection may hold which holds `own` units of those `held` by all.
+#[inline]
+fn memory_left(memory_max: u64, held: u64, own: u32) -> usize {
+    let others = (held - u64::from(own)) * HELD_UNIT as u64;
+    usize::try_from(memory_max.saturating_sub(others)).unwrap_or(usize::MAX)
 }
 
 /// Sends until the queue is empty or the kernel took less than it was offered.

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::api::{Home, Parcel};
 use crate::limits::MAILBOX_MAIL_MAX;
 use crate::sys::Wake;
 
@@ -21,6 +22,9 @@ pub enum Mail {
 #[derive(Debug, Default)]
 struct Queue {
     mail: VecDeque<Mail>,
+    /// No bound of its own: there is one answer a promise, which a connection has one of, and
+    /// one wake a waker.
+    parcels: VecDeque<Parcel>,
     is_closed: bool,
 }
 
@@ -55,11 +59,27 @@ impl Mailbox {
     pub(super) fn next(&self) -> Option<Mail> {
         lock(&self.0).mail.pop_front()
     }
+
+    /// The oldest parcel, if there is any.
+    pub(super) fn next_parcel(&self) -> Option<Parcel> {
+        lock(&self.0).parcels.pop_front()
+    }
+
+    /// A post that fills it and wakes its owner through `waker`.
+    pub(super) fn post(&self, waker: Arc<dyn Wake>) -> Post {
+        Post { queue: Arc::clone(&self.0), waker }
+    }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        lock(&self.0).is_closed = true;
+        let parcels = {
+            let mut queue = lock(&self.0);
+            queue.is_closed = true;
+            std::mem::take(&mut queue.parcels)
+        };
+        // Outside of the lock: what they carry may send more when it is dropped.
+        drop(parcels);
     }
 }
 
@@ -80,6 +100,24 @@ impl Post {
     }
 }
 
+impl Home for Post {
+    fn take(&self, parcel: Parcel) {
+        let mut queue = lock(&self.queue);
+        if queue.is_closed {
+            drop(queue);
+            drop(parcel);
+            return;
+        }
+        // Who put the first in wakes for those behind it too.
+        let is_first = queue.parcels.is_empty();
+        queue.parcels.push_back(parcel);
+        drop(queue);
+        if is_first {
+            self.waker.wake();
+        }
+    }
+}
+
 impl std::fmt::Debug for Post {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Post")
@@ -91,6 +129,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::api::{Delivery, RequestKey};
 
     #[derive(Default)]
     struct CountedWakes(AtomicUsize);
@@ -115,5 +154,20 @@ mod tests {
         assert_eq!(post.send(Mail::Stop), Err(Undeliverable(Mail::Stop)));
         drop(mailbox);
         assert_eq!(post.send(Mail::Drain), Err(Undeliverable(Mail::Drain)));
+    }
+
+    #[test]
+    fn parcels_wake_once_for_all_that_wait_and_are_never_refused() {
+        let wakes = Arc::new(CountedWakes::default());
+        let (post, mailbox) = mailbox(Arc::clone(&wakes) as Arc<dyn Wake>);
+        for number in 0..2 * MAILBOX_MAIL_MAX as u32 {
+            post.take(Parcel::Answer(RequestKey { connection: 7, number }, Delivery::Dropped));
+        }
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        let Some(Parcel::Answer(first, _)) = mailbox.next_parcel() else { panic!("it is there") };
+        assert_eq!(first.number, 0);
+        while mailbox.next_parcel().is_some() {}
+        post.take(Parcel::Answer(first, Delivery::Dropped));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 2);
     }
 }

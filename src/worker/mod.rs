@@ -17,7 +17,7 @@ use connection::Connection;
 pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
 pub use stats::Stats;
 
-use crate::api::{Board, Handler, Outbox};
+use crate::api::{Blocking, Board, Handler, Outbox, Parcel, Remote};
 use crate::clock::Moment;
 use crate::limits::{
     EVENTS_PER_TURN, LINGER_BYTES_MAX, MAIL_PER_TURN, PUBLISH_INTERVAL_MS, SPARE_ASSEMBLIES_MAX,
@@ -33,7 +33,7 @@ const _: () = assert!(LINGER_BYTES_MAX < u32::MAX as usize);
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(PUBLISH_INTERVAL_MS);
 
 /// What a worker is made of besides its kernel and its application.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WorkerParts {
     /// Its number.
     pub index: usize,
@@ -43,6 +43,16 @@ pub struct WorkerParts {
     pub connections_max: usize,
     /// Where it publishes its figures.
     pub board: Arc<Board>,
+    /// Bytes of memory for incomplete requests and unsent answers.
+    pub memory_max: u64,
+    /// Where its application's blocking work goes.
+    pub blocking: Arc<dyn Blocking>,
+}
+
+impl std::fmt::Debug for WorkerParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerParts").field("index", &self.index).finish_non_exhaustive()
+    }
 }
 
 /// A drain under way.
@@ -67,6 +77,9 @@ pub struct Worker<K: Kernel, H> {
     hot: Box<Assembly>,
     pool: Pool<Assembly>,
     outbox: Outbox,
+    remote: Remote,
+    /// Memory that connections hold, in [`connection::HELD_UNIT`]s.
+    held: u64,
     date_due: Moment,
     /// Connections with something left in their block, and those whose turn it is.
     again: Vec<Key>,
@@ -86,6 +99,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     pub fn new(mut kernel: K, handler: H, parts: WorkerParts, mailbox: Mailbox) -> Worker<K, H> {
         let now = kernel.now();
         let mut pool = Pool::new(SPARE_ASSEMBLIES_MAX);
+        let home = Arc::new(mailbox.post(kernel.waker()));
+        let remote = Remote::new(home, Arc::clone(&parts.blocking));
+        let server_name = parts.settings.server_name.as_deref();
         Worker {
             now,
             ready: Vec::with_capacity(EVENTS_PER_TURN),
@@ -93,7 +109,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             wheel: TimerWheel::new(parts.connections_max),
             hot: pool.lease(),
             pool,
-            outbox: Outbox::new(parts.settings.server_name.as_deref(), kernel.unix_seconds()),
+            outbox: Outbox::new(server_name, kernel.unix_seconds(), remote.clone()),
+            remote,
+            held: 0,
             date_due: now + Duration::from_secs(1),
             again: Vec::new(),
             again_now: Vec::new(),
@@ -158,6 +176,11 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         self.wheel.armed()
     }
 
+    /// Bytes of memory that connections hold, in whole units.
+    pub fn memory_held(&self) -> u64 {
+        self.held * connection::HELD_UNIT as u64
+    }
+
     /// The kernel, for those who script it.
     pub fn kernel_mut(&mut self) -> &mut K {
         &mut self.kernel
@@ -200,11 +223,22 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             match self.mailbox.next() {
                 Some(Mail::Drain) => self.begin_drain(),
                 Some(Mail::Stop) => self.stopping = true,
+                None if self.read_parcel() => {}
                 None => return,
             }
         }
         // More may wait, and the wake was taken back.
         self.kernel.waker().wake();
+    }
+
+    /// Takes what came home to a connection. Returns whether there was anything.
+    fn read_parcel(&mut self) -> bool {
+        match self.mailbox.next_parcel() {
+            Some(Parcel::Answer(request, answer)) => self.deliver(request, answer),
+            Some(Parcel::Wake(wake)) => self.wake(Key::unpack(wake.take())),
+            None => return false,
+        }
+        true
     }
 
     fn begin_drain(&mut self) {

@@ -166,10 +166,53 @@ impl Client {
         parse_head(&head)
     }
 
+    /// The next answer, whose body is chunked. `None` in place of the body's end if the
+    /// connection ended first.
+    pub(crate) fn chunked_answer(&mut self) -> (Answer, Option<()>) {
+        let mut answer = self.answer_to_head();
+        assert_eq!(answer.field("transfer-encoding"), Some("chunked"), "{answer:?}");
+        assert!(answer.field("content-length").is_none(), "one framing: {answer:?}");
+        while let Some(line) = self.line() {
+            let size = usize::from_str_radix(&line, 16).expect("a chunk begins with its size");
+            while self.unread.len() < size + 2 {
+                if self.receive() == 0 {
+                    return (answer, None);
+                }
+            }
+            let chunk: Vec<u8> = self.unread.drain(..size + 2).collect();
+            assert!(chunk.ends_with(b"\r\n"), "a chunk ends in CRLF");
+            answer.body.extend_from_slice(&chunk[..size]);
+            if size == 0 {
+                return (answer, Some(()));
+            }
+        }
+        (answer, None)
+    }
+
+    /// The next line without its CRLF, unless the connection ends first.
+    fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(at) = find(&self.unread, b"\r\n") {
+                let line: Vec<u8> = self.unread.drain(..at + 2).collect();
+                return Some(String::from_utf8_lossy(&line[..at]).into_owned());
+            }
+            if self.receive() == 0 {
+                return None;
+            }
+        }
+    }
+
     /// Everything until the server ends the connection.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.receive() > 0 {}
         std::mem::take(&mut self.unread)
+    }
+
+    /// What is left of an answer whose head was read in part, and everything behind it.
+    pub(crate) fn rest_after_head(&mut self, read: &[u8]) -> Vec<u8> {
+        let all = [read, &self.rest()].concat();
+        let end = find(&all, b"\r\n\r\n").expect("a whole head") + 4;
+        all[end..].to_vec()
     }
 
     /// The server ends the connection without another byte.

@@ -1,9 +1,13 @@
 //! The HTTP/1 machine in memory, with everything a worker would lend it.
 //! Knows no sockets; the time is what the test says it is.
 
-use std::net::{Ipv4Addr, SocketAddr};
+#![allow(dead_code, reason = "every test program uses a part of it")]
 
-use corelane::api::Outbox;
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use corelane::api::{Delivery, Home, NoBlocking, Outbox, Parcel, Remote};
 use corelane::clock::Moment;
 use corelane::proto::http1::{Assembly, Context, Http1};
 use corelane::proto::{Tally, Want};
@@ -22,16 +26,36 @@ pub(crate) struct Machine<H> {
     pub(crate) sent: Vec<u8>,
     handler: H,
     outbox: Outbox,
+    remote: Remote,
     assembly: Assembly,
+    /// Bytes of memory it may hold.
+    pub(crate) memory_left: usize,
+    /// What came home to it and was not yet told.
+    pub(crate) parcels: Arc<Parcels>,
+}
+
+/// Where everything from elsewhere waits to be told.
+#[derive(Default)]
+pub(crate) struct Parcels(Mutex<VecDeque<Parcel>>);
+
+impl Home for Parcels {
+    fn take(&self, parcel: Parcel) {
+        self.0.lock().unwrap().push_back(parcel);
+    }
 }
 
 impl<H: Handler> Machine<H> {
     /// A machine at the moment its connection is accepted.
     pub(crate) fn new(settings: Settings, handler: H) -> Machine<H> {
         let now = Moment::from_nanos(1_000_000_000);
+        let parcels = Arc::new(Parcels::default());
+        let remote = Remote::new(Arc::clone(&parcels) as Arc<dyn Home>, Arc::new(NoBlocking));
         Machine {
-            protocol: Http1::new(now),
-            outbox: Outbox::new(settings.server_name.as_deref(), UNIX_SECONDS),
+            protocol: Http1::new(now, now + settings.lifetime_max),
+            outbox: Outbox::new(settings.server_name.as_deref(), UNIX_SECONDS, remote.clone()),
+            remote,
+            memory_left: usize::MAX,
+            parcels,
             settings,
             now,
             tally: Tally::new(handler.routes().len()),
@@ -50,6 +74,9 @@ impl<H: Handler> Machine<H> {
             handler: &mut self.handler,
             tally: &mut self.tally,
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+            key: 0,
+            remote: &self.remote,
+            memory_left: self.memory_left,
         };
         let want = event(&mut self.protocol, &mut cx);
         let queue = &mut self.outbox.queue;
@@ -102,5 +129,22 @@ impl<H: Handler> Machine<H> {
     /// The moment has come that the machine named.
     pub(crate) fn deadline_reached(&mut self) -> Want {
         self.event(Http1::on_deadline)
+    }
+
+    /// Tells it what came home, the oldest first; nothing if there is nothing.
+    pub(crate) fn come_home(&mut self) -> Option<Want> {
+        let parcel = self.parcels.0.lock().unwrap().pop_front()?;
+        Some(match parcel {
+            Parcel::Answer(request, answer) => self.delivered(request.number, answer),
+            Parcel::Wake(wake) => {
+                wake.take();
+                self.event(Http1::on_woken)
+            }
+        })
+    }
+
+    /// The answer to request `number` comes home.
+    pub(crate) fn delivered(&mut self, number: u32, answer: Delivery) -> Want {
+        self.event(|protocol, cx| protocol.on_delivered(cx, number, answer))
     }
 }

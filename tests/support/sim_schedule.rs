@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use corelane::api::{Board, HandlerResult, Request, Responded, Response};
+use corelane::api::{Board, HandlerResult, NoBlocking, Request, Responded, Response};
 use corelane::clock::Clock;
 use corelane::limits::TICK_MS;
 use corelane::proto::CloseReason;
@@ -80,7 +80,14 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     world.borrow_mut().set_post(post.clone());
     let connections_max = random.pick(&[1, 2, 4, 64, 64, 64]);
     let board = Arc::new(Board::new(Clock::new(), 1));
-    let parts = WorkerParts { index: 0, settings, connections_max, board: Arc::clone(&board) };
+    let parts = WorkerParts {
+        index: 0,
+        settings,
+        connections_max,
+        board: Arc::clone(&board),
+        memory_max: u64::MAX,
+        blocking: Arc::new(NoBlocking),
+    };
     let mut worker = Worker::new(kernel, application(&world), parts, mailbox);
 
     let mut turns = 0;
@@ -127,6 +134,8 @@ fn settings(random: &mut Random) -> Settings {
     settings.linger_time = seconds(4);
     settings.drain_time = seconds(40);
     settings.drain_idle_time = seconds(1);
+    settings.send_rate_min = 0;
+    settings.receive_rate_min = 0;
     settings.pipelined_max = random.pick(&[1, 2, 5, 64]);
     settings.body_bytes_max = random.pick(&[600, 5_000, 60_000]);
     settings

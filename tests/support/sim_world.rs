@@ -219,23 +219,28 @@ impl World {
             let receive = ended || (pipe.interest == Interest::Receive && pipe.is_readable());
             let send = ended || (pipe.interest == Interest::Send && pipe.is_writable());
             if receive || send {
-                candidates.push(Readiness { token, receive, send });
+                candidates.push(Readiness { token, receive, send, broken: ended });
             } else if World::is_due(&mut self.faults.spurious, &mut self.random, 8) {
                 let both = self.random.one_in(2);
                 let receive = both || pipe.interest == Interest::Receive;
                 let send = both || pipe.interest == Interest::Send;
-                candidates.push(Readiness { token, receive, send });
+                candidates.push(Readiness { token, receive, send, broken: false });
             }
         }
         for (index, listener) in self.listeners.iter().enumerate() {
             let is_spurious = World::is_due(&mut self.faults.spurious, &mut self.random, 64);
             if self.has_listeners && listener.is_on && (is_spurious || !listener.queue.is_empty()) {
                 let token = Token::listener(index);
-                candidates.push(Readiness { token, receive: true, send: false });
+                candidates.push(Readiness { token, receive: true, send: false, broken: false });
             }
         }
         if self.woken.load(Ordering::SeqCst) {
-            candidates.push(Readiness { token: Token::MAILBOX, receive: true, send: false });
+            candidates.push(Readiness {
+                token: Token::MAILBOX,
+                receive: true,
+                send: false,
+                broken: false,
+            });
         }
         while !self.stale.is_empty() && self.random.one_in(2) {
             candidates.push(self.stale.swap_remove(0));
@@ -454,7 +459,7 @@ impl World {
         if let Some(token) = pipe.token.take()
             && World::is_due(&mut self.faults.stale, &mut self.random, 2)
         {
-            self.stale.push(Readiness { token, receive: true, send: true });
+            self.stale.push(Readiness { token, receive: true, send: true, broken: true });
         }
         let drain_time = self.settings.drain_time;
         if self.is_stopped || self.drain.is_some_and(|began| self.now >= began + drain_time) {

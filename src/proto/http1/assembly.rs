@@ -2,6 +2,7 @@
 //! Leased by the worker; a connection keeps one only while a request is incomplete.
 
 use super::body::BodyReader;
+use crate::api::Sink;
 use crate::limits::SPARE_BODY_BYTES_MAX;
 use crate::mem::ReadBlock;
 use crate::wire::head::Head;
@@ -9,7 +10,7 @@ use crate::wire::parse::Progress;
 use crate::wire::target::Target;
 
 /// One incomplete request, or none yet.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Assembly {
     /// Bytes received and not yet consumed; from the start of a head on.
     pub block: ReadBlock,
@@ -21,8 +22,12 @@ pub struct Assembly {
     pub(super) target: Target,
     pub(super) keep_alive: bool,
     pub(super) reader: BodyReader,
-    /// The body so far, where it is not whole in the block.
+    /// The body so far, where it is not whole in the block and nobody takes it in pieces.
     pub(super) body: Vec<u8>,
+    /// Who takes the body in pieces.
+    pub(super) sink: Option<Box<dyn Sink>>,
+    /// The trailer section so far.
+    pub(super) trailers: Vec<u8>,
 }
 
 impl Assembly {
@@ -30,6 +35,11 @@ impl Assembly {
     #[inline]
     pub fn is_idle(&self) -> bool {
         self.block.is_drained()
+    }
+
+    /// Bytes of memory that may be resident for it.
+    pub fn held(&self) -> usize {
+        self.block.resident() + self.body.capacity()
     }
 
     /// Makes all the room there is. Offsets into the block are made again if it moved.
@@ -47,11 +57,23 @@ impl Assembly {
         self.block.consume(len);
         self.progress = Progress::default();
         self.head_len = 0;
-        if !self.body.is_empty() {
-            self.body.clear();
-            if self.body.capacity() > SPARE_BODY_BYTES_MAX {
-                self.body = Vec::new();
-            }
+        if self.has_body() {
+            self.drop_body();
+        }
+    }
+
+    #[inline]
+    fn has_body(&self) -> bool {
+        !self.body.is_empty() || self.sink.is_some() || !self.trailers.is_empty()
+    }
+
+    #[cold]
+    fn drop_body(&mut self) {
+        self.sink = None;
+        self.trailers.clear();
+        self.body.clear();
+        if self.body.capacity() > SPARE_BODY_BYTES_MAX {
+            self.body = Vec::new();
         }
     }
 
@@ -59,5 +81,11 @@ impl Assembly {
     pub fn clear(&mut self) {
         self.block.clear();
         self.next_request(0);
+    }
+}
+
+impl std::fmt::Debug for Assembly {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Assembly").field("block", &self.block).finish_non_exhaustive()
     }
 }

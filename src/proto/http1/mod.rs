@@ -3,30 +3,25 @@
 //! Events go in through `on_*`; each returns what the machine wants next. Answers are queued in
 //! the outbox in the order of the requests.
 
+mod answer;
 mod assembly;
 mod body;
+mod request;
 mod state;
 
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
+use answer::Pending;
 pub use assembly::Assembly;
-use body::{BodyReader, Fed};
 pub use state::{Persistence, Reading, State, Writing};
 
 use super::{CloseReason, Tally, Want};
-use crate::api::{
-    self, Error, Handler, Outbox, Persist, Request, RequestParts, Response, RouteSlot,
-};
+use crate::api::{Delivery, Handler, Outbox, Remote};
 use crate::clock::Moment;
-use crate::limits::GATHER_BYTES;
+use crate::limits::{BLOCK_BYTES, GATHER_BYTES};
 use crate::settings::Settings;
-use crate::wire::chunked::ChunkedDecoder;
-use crate::wire::framing::{self, BodyFraming, Framing};
-use crate::wire::head::{Head, Method, Version};
-use crate::wire::parse::{HeadLimits, Parse, Progress, parse_head};
 use crate::wire::refusal::Refusal;
-use crate::wire::target::{self, Target};
 
 /// What the worker lends to the machine for the time of one event.
 #[derive(Debug)]
@@ -45,41 +40,74 @@ pub struct Context<'a, H> {
     pub tally: &'a mut Tally,
     /// The peer's address.
     pub peer: SocketAddr,
+    /// The connection's packed key, for what comes back to it from elsewhere.
+    pub key: u64,
+    /// The way by which it comes.
+    pub remote: &'a Remote,
+    /// Bytes of memory that the assembly may hold.
+    pub memory_left: usize,
 }
 
 /// The machine of one connection.
 #[derive(Debug)]
 pub struct Http1 {
     state: State,
+    /// Whether a part of the present head has arrived.
+    has_begun: bool,
+    /// Who takes the present body.
+    taker: Taker,
+    /// Whether the peer ended its side while an answer was awaited.
+    peer_ended: bool,
+    /// Why the present or next answer is the last, where the state says so.
+    last_because: CloseReason,
+    /// Requests handled so far, which also is the number of the last one.
+    requests: u32,
     /// When what is waited for now began: the connection, the quiet after an answer, a head, or
     /// a body.
     since: Moment,
-    /// Whether a part of the present head has arrived.
-    has_begun: bool,
-    /// Whether a request was ever answered.
-    has_answered: bool,
+    /// When a body arrives too slowly, if nothing more of it comes.
+    patience: Moment,
+    /// From when on the next answer is the last.
+    expires: Moment,
+    /// The answer under way.
+    pending: Option<Box<Pending>>,
+}
+
+/// Who takes a body that is not whole in its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taker {
+    /// Its assembly collects it.
+    Assembly,
+    /// A sink takes it in pieces.
+    Sink,
+    /// A sink that is not ready for more.
+    UnreadySink,
 }
 
 /// What one step left to do.
 enum Step {
     /// Go on with what is buffered.
     Next,
-    /// Nothing can be done without more bytes.
+    /// Nothing can be done before something happens.
     Wait,
 }
 
-/// Where the whole body lies.
-enum BodyPlace {
-    /// In the block, behind the head, so many bytes.
-    Block(usize),
-    /// Collected, while so many bytes of the block were consumed behind the head.
-    Collected(usize),
-}
-
 impl Http1 {
-    /// The machine of a connection accepted at `now`.
-    pub fn new(now: Moment) -> Http1 {
-        Http1 { state: State::default(), since: now, has_begun: false, has_answered: false }
+    /// The machine of a connection accepted at `now`; from `expires` on its next answer is the
+    /// last.
+    pub fn new(now: Moment, expires: Moment) -> Http1 {
+        Http1 {
+            state: State::default(),
+            has_begun: false,
+            taker: Taker::Assembly,
+            peer_ended: false,
+            last_because: CloseReason::Drained,
+            requests: 0,
+            since: now,
+            patience: now,
+            expires,
+            pending: None,
+        }
     }
 
     /// Where it stands.
@@ -87,25 +115,34 @@ impl Http1 {
         &self.state
     }
 
+    /// Whether an answer is under way: promised, or streamed.
+    #[inline]
+    pub fn is_answering(&self) -> bool {
+        self.pending.is_some()
+    }
+
     /// The moment at which [`Http1::on_deadline`] is due. `draining` is when a drain began.
     #[inline]
     pub fn deadline(&self, settings: &Settings, draining: Option<Moment>) -> Moment {
         match self.state.reading() {
             Reading::Head if self.has_begun => self.since + settings.head_time,
-            Reading::Head => {
-                let time = if self.has_answered { settings.idle_time } else { settings.head_time };
-                let quiet = self.since + time;
-                draining.map_or(quiet, |began| {
-                    quiet.min(began.max(self.since) + settings.drain_idle_time)
-                })
+            Reading::Head if self.requests == 0 => {
+                hasten(self.since + settings.head_time, self.since, settings, draining)
             }
-            Reading::Body => self.since + settings.body_time,
-            Reading::Done => Moment::NEVER,
+            Reading::Head => {
+                let quiet = (self.since + settings.idle_time).min(self.expires);
+                hasten(quiet, self.since, settings, draining)
+            }
+            Reading::Body if self.taker == Taker::Assembly => {
+                self.patience.min(self.since + settings.body_time)
+            }
+            Reading::Body => self.patience,
+            Reading::Done => self.pending.as_ref().map_or(Moment::NEVER, |pending| pending.until),
         }
     }
 
     /// Bytes were received into the assembly's block, or the worker comes back to those that
-    /// were left there.
+    /// were left there, or to an answer whose rest there is room for now.
     pub fn on_received<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Want {
         for _ in 0..cx.settings.pipelined_max {
             if cx.outbox.queue.unsent() >= GATHER_BYTES {
@@ -114,16 +151,16 @@ impl Http1 {
             let step = match self.state.reading() {
                 Reading::Head => self.read_head(cx),
                 Reading::Body => self.read_body(cx),
-                Reading::Done => Step::Wait,
+                Reading::Done => self.write_on(cx),
             };
             if matches!(step, Step::Wait) {
-                return self.want();
+                return self.rest(cx);
             }
         }
-        if self.state.end().is_none() && !cx.assembly.block.is_drained() {
+        if self.state.end().is_none() && (self.is_pulling() || !cx.assembly.block.is_drained()) {
             return Want::Again;
         }
-        self.want()
+        self.rest(cx)
     }
 
     /// The peer ended its side; everything it sent before was seen.
@@ -131,21 +168,54 @@ impl Http1 {
         match self.state.reading() {
             Reading::Head if !self.has_begun => self.state.end_with(CloseReason::PeerClosed),
             Reading::Head | Reading::Body => self.refuse(cx, Refusal::EndInsideRequest),
-            Reading::Done => {}
+            Reading::Done => {
+                self.peer_ended = true;
+                if let Some(pending) = &self.pending {
+                    pending.client_ended();
+                }
+            }
         }
-        self.want()
+        self.rest(cx)
     }
 
     /// The kernel took the last byte of answers it had refused before. Nothing was received while
     /// they waited, so the time of what is waited for begins now.
-    pub fn on_sent(&mut self, now: Moment) {
+    pub fn on_sent(&mut self, settings: &Settings, now: Moment) {
         self.since = now;
+        self.patience = patience(settings, now);
     }
 
     /// The connection broke: nothing can be received or sent any more.
     pub fn on_failed(&mut self) -> Want {
-        self.state.end_with(CloseReason::Failed);
-        self.want()
+        self.end_with(CloseReason::Failed);
+        self.want(false)
+    }
+
+    /// The answer to request `number` came home. One that nobody waits for is counted.
+    pub fn on_delivered<H: Handler>(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        number: u32,
+        delivery: Delivery,
+    ) -> Want {
+        if self.state.writing() == Writing::Awaiting && self.requests == number {
+            self.deliver(cx, delivery);
+            return self.on_received(cx);
+        }
+        cx.tally.unwanted(&delivery);
+        self.rest(cx)
+    }
+
+    /// The source or the sink of the connection may be ready again.
+    pub fn on_woken<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Want {
+        if self.taker == Taker::UnreadySink {
+            self.taker = Taker::Sink;
+            self.patience = patience(cx.settings, cx.now);
+        }
+        if let Some(pending) = &mut self.pending {
+            pending.is_waiting = false;
+        }
+        self.on_received(cx)
     }
 
     /// The moment named by [`Http1::deadline`] has come.
@@ -153,245 +223,88 @@ impl Http1 {
         match self.state.reading() {
             Reading::Head if self.has_begun => self.refuse(cx, Refusal::HeadTooSlow),
             Reading::Head if self.state.persistence() == Persistence::LastRequest => {
-                self.state.end_with(CloseReason::Drained);
+                self.end_with(self.last_because);
             }
-            Reading::Head if self.has_answered => self.state.end_with(CloseReason::IdleTimeout),
-            Reading::Head => self.state.end_with(CloseReason::NothingReceived),
+            Reading::Head if self.requests == 0 => self.end_with(CloseReason::NothingReceived),
+            Reading::Head if cx.now >= self.expires => self.end_with(CloseReason::LifetimeOver),
+            Reading::Head => self.end_with(CloseReason::IdleTimeout),
+            Reading::Body if self.taker == Taker::UnreadySink => self.give_up_sink(cx),
             Reading::Body => self.refuse(cx, Refusal::BodyTooSlow),
-            Reading::Done => {}
+            Reading::Done => {
+                self.expire(cx);
+                return self.on_received(cx);
+            }
         }
-        self.want()
+        self.rest(cx)
     }
 
     /// The server wants to stop: the next answer is the last.
     pub fn on_drain(&mut self) {
-        self.state.last_request();
+        self.make_last(CloseReason::Drained);
     }
 
-    fn want(&self) -> Want {
-        self.state.end().map_or(Want::Receive, Want::Close)
-    }
-
-    #[inline]
-    fn read_head<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Step {
-        let Assembly { block, head, progress, .. } = &mut *cx.assembly;
-        if block.is_drained() {
-            return Step::Wait;
-        }
-        let limits = head_limits(cx.settings);
-        match parse_head(block.received(), block.start(), head, progress, &limits) {
-            Parse::Complete { len } => self.on_head(cx, len),
-            Parse::Partial => {
-                // One CRLF between requests is not the begin of one (RFC 9112 section 2.2).
-                if !self.has_begun && !b"\r\n".starts_with(block.unread()) {
-                    self.has_begun = true;
-                    self.since = cx.now;
-                }
-                Step::Wait
-            }
-            Parse::Refused(refusal) => {
-                self.refuse(cx, refusal);
-                Step::Wait
-            }
-        }
-    }
-
-    #[inline]
-    fn on_head<H: Handler>(&mut self, cx: &mut Context<'_, H>, head_len: usize) -> Step {
-        let assembly = &mut *cx.assembly;
-        assembly.head_len = head_len;
-        let framing = match judge(&assembly.head, assembly.block.received(), cx.settings) {
-            Ok((framing, target)) => {
-                assembly.target = target;
-                assembly.keep_alive = framing.keep_alive;
-                framing
-            }
-            Err(refusal) => {
-                self.refuse(cx, refusal);
-                return Step::Wait;
-            }
-        };
-        let behind = assembly.block.unread().len() - head_len;
-        match framing.body {
-            BodyFraming::None => self.handle(cx, &BodyPlace::Block(0)),
-            BodyFraming::Length(length) if length <= behind as u64 => {
-                self.handle(cx, &BodyPlace::Block(length as usize));
-            }
-            BodyFraming::Length(remaining) => {
-                return self.begin_body(cx, &framing, BodyReader::Length { remaining });
-            }
-            BodyFraming::Chunked => {
-                let body_bytes_max = cx.settings.body_bytes_max;
-                let decoder = ChunkedDecoder::new();
-                let reader = BodyReader::Chunked { decoder, body_bytes_max };
-                return self.begin_body(cx, &framing, reader);
-            }
-        }
-        Step::Next
-    }
-
-    fn begin_body<H: Handler>(
-        &mut self,
-        cx: &mut Context<'_, H>,
-        framing: &Framing,
-        reader: BodyReader,
-    ) -> Step {
-        self.state.expect_body();
-        self.since = cx.now;
-        let assembly = &mut *cx.assembly;
-        assembly.reader = reader;
-        // A client that sent a part of its body already is not waiting for leave to send it.
-        if framing.expects_continue && assembly.block.unread().len() == assembly.head_len {
-            cx.outbox.push_continue();
-        }
-        Step::Next
-    }
-
-    fn read_body<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Step {
-        let Assembly { block, body, reader, head_len, .. } = &mut *cx.assembly;
-        match reader.feed(&block.unread()[*head_len..], body) {
-            Ok(Fed::Whole { consumed }) => {
-                self.handle(cx, &BodyPlace::Collected(consumed));
-                Step::Next
-            }
-            Ok(Fed::NeedMore) => {
-                block.truncate(*head_len);
-                // The head stays at the front for as long as the body takes.
-                if block.compact() {
-                    self.parse_again(cx);
-                }
-                Step::Wait
-            }
-            Err(refusal) => {
-                self.refuse(cx, refusal);
-                Step::Wait
-            }
-        }
-    }
-
-    /// Makes the offsets of a whole head again after it moved in its block.
-    fn parse_again<H: Handler>(&mut self, cx: &mut Context<'_, H>) {
-        let Assembly { block, head, progress, head_len, target, .. } = &mut *cx.assembly;
-        *progress = Progress::default();
-        let parse = parse_head(block.received(), 0, head, progress, &head_limits(cx.settings));
-        debug_assert_eq!(parse, Parse::Complete { len: *head_len });
-        match judge(head, block.received(), cx.settings) {
-            Ok((_, again)) => *target = again,
-            // The same bytes were accepted before, so this cannot come; it would be a refusal.
-            Err(refusal) => self.refuse(cx, refusal),
-        }
-    }
-
-    #[inline]
-    fn handle<H: Handler>(&mut self, cx: &mut Context<'_, H>, place: &BodyPlace) {
-        self.state.request_received();
-        let Assembly { block, head, head_len, target, keep_alive, body, .. } = &mut *cx.assembly;
-        let (body, behind) = match *place {
-            BodyPlace::Block(len) => (&block.unread()[*head_len..*head_len + len], len),
-            BodyPlace::Collected(consumed) => (&body[..], consumed),
-        };
-        let last = !*keep_alive || self.state.persistence() == Persistence::LastRequest;
-        let persist = match head.version {
-            _ if last => Persist::Close,
-            Version::Http10 => Persist::KeepAlive10,
-            Version::Http11 => Persist::KeepAlive,
-        };
-        let drained = *keep_alive && last;
-        cx.outbox.begin(persist, head.method == Method::Head);
-        let route = RouteSlot::default();
-        let block = block.received();
-        let parts = RequestParts { head, block, target: *target, body, peer: cx.peer };
-        let panicked = answer(cx.handler, &Request::new(parts, &route), cx.outbox);
-
-        cx.tally.answered(cx.outbox.status(), route.get());
-        cx.tally.panics += u64::from(panicked);
-        let len = *head_len + behind;
-        cx.assembly.next_request(len);
-        self.since = cx.now;
-        self.has_begun = false;
-        self.has_answered = true;
-        if cx.outbox.persist() == Persist::Close {
+    fn make_last(&mut self, why: CloseReason) {
+        if self.state.persistence() == Persistence::KeepAlive {
             self.state.last_request();
+            self.last_because = why;
         }
-        self.state.answered(match (panicked, last, drained) {
-            (true, ..) => CloseReason::Panicked,
-            (false, true, true) => CloseReason::Drained,
-            (false, true, false) => CloseReason::ByRequest,
-            (false, false, _) => CloseReason::ByHandler,
-        });
     }
 
-    /// Answers a request that broke a rule; nothing behind it is ever looked at.
-    #[cold]
-    fn refuse<H: Handler>(&mut self, cx: &mut Context<'_, H>, refusal: Refusal) {
-        let Assembly { block, head, head_len, .. } = &*cx.assembly;
-        // Before a head is whole, nothing in it is to be believed.
-        let (head_only, as_json) = if *head_len > 0 {
-            (head.method == Method::Head, api::accepts_json(head, block.received()))
-        } else {
-            (false, false)
-        };
-        cx.outbox.answer_refusal(refusal, head_only, as_json);
-        cx.tally.refused(refusal);
-        self.state.end_with(CloseReason::Refused);
+    fn end_with(&mut self, reason: CloseReason) {
+        self.state.end_with(reason);
+        self.pending = None;
+    }
+
+    /// What is wanted once nothing more can be done.
+    #[inline]
+    fn rest<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Want {
+        if self.state.end().is_none() && !cx.assembly.is_idle() {
+            return self.rest_with(cx);
+        }
+        self.want(false)
+    }
+
+    /// As [`Http1::rest`], while something is left in the assembly: if there is memory for it.
+    fn rest_with<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Want {
+        let is_over = cx.assembly.held() > cx.memory_left;
+        if is_over && self.state.reading() != Reading::Done {
+            self.refuse(cx, Refusal::MemoryExhausted);
+        }
+        self.want(is_over || cx.assembly.block.unread().len() == BLOCK_BYTES)
+    }
+
+    fn want(&self, is_full: bool) -> Want {
+        let is_answering = self.state.reading() == Reading::Done;
+        match self.state.end() {
+            Some(reason) => Want::Close(reason),
+            None if self.taker == Taker::UnreadySink => Want::Hold,
+            None if is_answering && (is_full || self.peer_ended) => Want::Hold,
+            None => Want::Receive,
+        }
+    }
+
+    /// So many bytes of a body arrived: they buy time, but never more than `rate_time`.
+    fn on_body_bytes(&mut self, settings: &Settings, now: Moment, len: usize) {
+        let bought = self.patience + time_for(len, settings.receive_rate_min);
+        self.patience = bought.min(patience(settings, now));
     }
 }
 
-fn head_limits(settings: &Settings) -> HeadLimits {
-    HeadLimits {
-        head_bytes: settings.head_bytes_max,
-        fields: settings.fields_max,
-        target_bytes: settings.target_bytes_max,
+/// When a body of which nothing came for as long as may be would be too slow.
+fn patience(settings: &Settings, now: Moment) -> Moment {
+    if settings.receive_rate_min == 0 { Moment::NEVER } else { now + settings.rate_time }
+}
+
+/// How long so many bytes may take at so many bytes per second; 0 is no limit.
+pub fn time_for(bytes: usize, rate: u32) -> Duration {
+    match (bytes as u64).saturating_mul(1_000_000_000).checked_div(u64::from(rate)) {
+        Some(nanos) => Duration::from_nanos(nanos),
+        None => Duration::MAX,
     }
 }
 
-/// Everything that is asked of a whole head before a byte of its body is looked at.
+/// `quiet`, or sooner in a drain that began then.
 #[inline]
-fn judge(head: &Head, block: &[u8], settings: &Settings) -> Result<(Framing, Target), Refusal> {
-    let framing = framing::decide(head, block)?;
-    // TRACE would echo credentials and CONNECT asks for a proxy; neither is for an application.
-    if matches!(head.method, Method::Unknown | Method::Connect | Method::Trace) {
-        return Err(Refusal::MethodUnknown);
-    }
-    let target = target::parse(head.method, head.target, block)?;
-    match framing.body {
-        BodyFraming::Length(length) if length > settings.body_bytes_max => {
-            Err(Refusal::BodyTooLarge)
-        }
-        _ => Ok((framing, target)),
-    }
-}
-
-/// Has the handler answer. Whatever it does, the outbox holds one whole answer afterwards.
-/// Returns whether it panicked.
-#[inline]
-fn answer<H: Handler>(handler: &mut H, request: &Request<'_>, outbox: &mut Outbox) -> bool {
-    // After a panic only the handler's own state may be odd, and that is the handler's to mind.
-    let outcome =
-        catch_unwind(AssertUnwindSafe(|| handler.handle(request, Response::new(outbox)).err()));
-    match outcome {
-        Ok(None) if outbox.answered().is_some() => false,
-        Ok(error) => {
-            answer_failure(request, outbox, error);
-            false
-        }
-        Err(_) => {
-            log::error!("{} {}: the handler panicked", request.method().name(), request.path());
-            outbox.answer_panic(request.accepts_json());
-            true
-        }
-    }
-}
-
-#[cold]
-fn answer_failure(request: &Request<'_>, outbox: &mut Outbox, error: Option<Error>) {
-    let error = error
-        .unwrap_or_else(|| Error::internal("the handler returned the proof of another answer"));
-    if error.status().class() == 5 {
-        log::error!("{} {}: {error}", request.method().name(), request.path());
-    }
-    // A handler that answered and then failed has answered all the same.
-    if outbox.answered().is_none() {
-        outbox.answer_error(&error, request.accepts_json());
-    }
+fn hasten(quiet: Moment, since: Moment, settings: &Settings, draining: Option<Moment>) -> Moment {
+    draining.map_or(quiet, |began| quiet.min(began.max(since) + settings.drain_idle_time))
 }

@@ -1,0 +1,144 @@
+//! Bodies in pieces: sources that answers are pulled from, sinks that take what arrives.
+//! Knows nothing of sockets and of how pieces are framed.
+
+use std::io;
+
+use super::{Error, HandlerResult, Request, Response};
+
+/// What a [`Source`] says after it was asked for the next piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pull {
+    /// There is more: ask again once there is room.
+    More,
+    /// There is more, but not now: ask again after [`super::Waker::wake`].
+    Wait,
+    /// That was all.
+    Done,
+}
+
+/// The body of an answer, made while it is sent.
+///
+/// It is asked on the worker's thread whenever the client's socket has room, so a slow client
+/// holds its source back and nothing piles up. Closures are sources.
+pub trait Source {
+    /// Appends the next piece of the body, about [`Piece::room`] bytes.
+    ///
+    /// # Errors
+    /// Whatever ends the body early. The head is sent already, so the connection is cut, which
+    /// tells the client that something is missing.
+    fn pull(&mut self, piece: &mut Piece<'_>) -> Result<Pull, Error>;
+}
+
+impl<F> Source for F
+where
+    F: FnMut(&mut Piece<'_>) -> Result<Pull, Error>,
+{
+    fn pull(&mut self, piece: &mut Piece<'_>) -> Result<Pull, Error> {
+        self(piece)
+    }
+}
+
+impl Source for Box<dyn Source + Send> {
+    fn pull(&mut self, piece: &mut Piece<'_>) -> Result<Pull, Error> {
+        (**self).pull(piece)
+    }
+}
+
+/// Where a [`Source`] writes.
+#[derive(Debug)]
+pub struct Piece<'a> {
+    bytes: &'a mut Vec<u8>,
+    room: usize,
+}
+
+impl<'a> Piece<'a> {
+    /// A piece that is written to the end of `bytes`, `room` bytes being welcome.
+    pub fn new(bytes: &'a mut Vec<u8>, room: usize) -> Piece<'a> {
+        Piece { bytes, room }
+    }
+
+    /// How many bytes are welcome. More are taken all the same, and held until they are sent.
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Appends `bytes`.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.room = self.room.saturating_sub(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+impl io::Write for Piece<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How much a [`Sink`] took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// All of it.
+    All,
+    /// So many bytes; the rest is offered again after [`super::Waker::wake`], and until then
+    /// nothing is received from this client.
+    Part(usize),
+}
+
+/// Takes the body of a request as it arrives, on the worker's thread.
+///
+/// A sink that is dropped without having been finished belongs to a request that never came to
+/// its end: the client went away, was too slow, or broke a rule.
+pub trait Sink {
+    /// Takes the next bytes of the body, never none.
+    ///
+    /// # Errors
+    /// Answered with the error's status; the rest of the body is not read.
+    fn take(&mut self, bytes: &[u8]) -> Result<Taken, Error>;
+
+    /// The whole body was taken: answers the request.
+    ///
+    /// # Errors
+    /// As a handler.
+    fn finish(self: Box<Self>, request: &Request<'_>, response: Response<'_>) -> HandlerResult;
+}
+
+/// How a handler wants the body of a request.
+pub enum Intake {
+    /// Whole, in [`Request::body`].
+    Whole,
+    /// In pieces.
+    Stream(Box<dyn Sink>),
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Intake::Whole => "Whole",
+            Intake::Stream(_) => "Stream",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_piece_counts_its_room_down_and_takes_more_than_it() {
+        let mut bytes = b"before ".to_vec();
+        let mut piece = Piece::new(&mut bytes, 5);
+        piece.push(b"abc");
+        assert_eq!(piece.room(), 2);
+        write!(piece, "{}", 123_456).unwrap();
+        assert_eq!(piece.room(), 0);
+        assert_eq!(bytes, b"before abc123456");
+    }
+}

@@ -1,0 +1,342 @@
+//! Has requests answered: at once, later from elsewhere, or piece by piece.
+//! Knows nothing of how requests are read.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::request::request_parts;
+use super::{Assembly, Context, Http1, Persistence, Step};
+use crate::api::{
+    Asked, Delivery, Error, Handler, Outbox, Outcome, Persist, Promised, Pull, Request, RequestKey,
+    Response, RouteSlot, Sink, Streamed,
+};
+use crate::clock::Moment;
+use crate::proto::CloseReason;
+use crate::wire::head::{Method, Version};
+use crate::wire::status::Status;
+
+/// Where the whole body lies.
+pub(super) enum BodyPlace {
+    /// In the block, behind the head, so many bytes.
+    Block(usize),
+    /// Collected, while so many bytes of the block were consumed behind the head.
+    Collected(usize),
+}
+
+/// What is known of a request once its bytes are gone.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Whether its client would keep the connection.
+    keep_alive: bool,
+    head_only: bool,
+    as_json: bool,
+    version: Version,
+    route: Option<u16>,
+    /// Of the head that is sent, where the body is streamed.
+    status: Status,
+}
+
+/// An answer under way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// When it is too late for what is waited for; never while nothing is.
+    pub(super) until: Moment,
+    /// Whether a source has nothing now.
+    pub(super) is_waiting: bool,
+    known: Known,
+    rest: Rest,
+}
+
+#[derive(Debug)]
+enum Rest {
+    Promise(Promised),
+    Stream(Streamed),
+}
+
+impl Pending {
+    pub(super) fn client_ended(&self) {
+        if let Rest::Promise(promised) = &self.rest {
+            promised.promise.client_ended();
+        }
+    }
+}
+
+impl Http1 {
+    #[inline]
+    pub(super) fn handle<H: Handler>(&mut self, cx: &mut Context<'_, H>, place: &BodyPlace) {
+        self.state.request_received();
+        self.count_request(cx);
+        let sink = cx.assembly.sink.take();
+        let Assembly { block, head, head_len, keep_alive, body, .. } = &*cx.assembly;
+        let (body, behind) = match *place {
+            BodyPlace::Block(len) => (&block.unread()[*head_len..*head_len + len], len),
+            BodyPlace::Collected(consumed) => (&body[..], consumed),
+        };
+        let mut known = Known {
+            keep_alive: *keep_alive,
+            head_only: head.method == Method::Head,
+            as_json: false,
+            version: head.version,
+            route: None,
+            status: Status::OK,
+        };
+        let asked = self.asked(&known, cx.key);
+        let route = RouteSlot::default();
+        let parts = request_parts(cx.assembly, body, cx.peer, asked.key, cx.remote);
+        let request = Request::new(parts, &route);
+        cx.outbox.begin(asked);
+        let panicked = answer(cx.handler, sink, &request, cx.outbox);
+        known.route = route.get();
+        if cx.outbox.outcome() != Outcome::Answered {
+            known.as_json = request.accepts_json();
+        }
+        let len = *head_len + behind;
+        cx.assembly.next_request(len);
+        self.since = cx.now;
+        self.has_begun = false;
+        self.settle(cx, known, panicked);
+    }
+
+    /// What an answer must know of a request.
+    #[inline]
+    fn asked(&self, known: &Known, connection: u64) -> Asked {
+        let last = !known.keep_alive || self.state.persistence() == Persistence::LastRequest;
+        let persist = match known.version {
+            _ if last => Persist::Close,
+            Version::Http10 => Persist::KeepAlive10,
+            Version::Http11 => Persist::KeepAlive,
+        };
+        let key = RequestKey { connection, number: self.requests };
+        Asked { persist, head_only: known.head_only, version: known.version, key }
+    }
+
+    #[inline]
+    fn count_request<H>(&mut self, cx: &Context<'_, H>) {
+        self.requests = self.requests.wrapping_add(1);
+        if self.requests >= cx.settings.requests_max {
+            self.make_last(CloseReason::RequestsMax);
+        }
+        if cx.now >= self.expires {
+            self.make_last(CloseReason::LifetimeOver);
+        }
+    }
+
+    /// Notes how far the answer is that was begun.
+    #[inline]
+    fn settle<H: Handler>(&mut self, cx: &mut Context<'_, H>, known: Known, panicked: bool) {
+        match cx.outbox.outcome() {
+            Outcome::Promised => self.settle_promised(cx, known),
+            Outcome::Streamed => self.settle_streamed(cx, known, panicked),
+            Outcome::Answered | Outcome::Open => self.answered(cx, &known, panicked),
+        }
+    }
+
+    fn settle_promised<H: Handler>(&mut self, cx: &mut Context<'_, H>, known: Known) {
+        let Some(promised) = cx.outbox.take_promised() else { return };
+        self.state.answer_promised();
+        let until = cx.now + promised.time.unwrap_or(cx.settings.later_time);
+        let rest = Rest::Promise(promised);
+        self.pending = Some(Box::new(Pending { until, is_waiting: true, known, rest }));
+    }
+
+    fn settle_streamed<H: Handler>(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        mut known: Known,
+        panicked: bool,
+    ) {
+        let Some(streamed) = cx.outbox.take_streamed() else { return };
+        known.status = cx.outbox.status();
+        if panicked {
+            // Its head is sent already, so only the end can tell.
+            self.end_incomplete(cx, &known, CloseReason::Panicked);
+            return;
+        }
+        self.state.stream_started();
+        self.note_closing(cx.outbox, &known);
+        let rest = Rest::Stream(streamed);
+        let until = Moment::NEVER;
+        self.pending = Some(Box::new(Pending { until, is_waiting: false, known, rest }));
+    }
+
+    /// An answer whose head says `close` is the last, whatever comes between.
+    #[inline]
+    fn note_closing(&mut self, outbox: &Outbox, known: &Known) {
+        if outbox.persist() == Persist::Close {
+            let by_whom =
+                if known.keep_alive { CloseReason::ByHandler } else { CloseReason::ByRequest };
+            self.make_last(by_whom);
+        }
+    }
+
+    /// The whole answer is queued.
+    #[inline]
+    fn answered<H: Handler>(&mut self, cx: &mut Context<'_, H>, known: &Known, panicked: bool) {
+        cx.tally.answered(cx.outbox.status(), known.route);
+        self.note_closing(cx.outbox, known);
+        let reason = match (panicked, known.keep_alive) {
+            (true, _) => CloseReason::Panicked,
+            (false, false) => CloseReason::ByRequest,
+            (false, true) => self.last_because,
+        };
+        cx.tally.panics += u64::from(panicked);
+        self.state.answered(reason);
+    }
+
+    /// The answer came home.
+    pub(super) fn deliver<H: Handler>(&mut self, cx: &mut Context<'_, H>, delivery: Delivery) {
+        let Some((known, promised)) = self.take_promise() else { return };
+        cx.outbox.resume(self.asked(&known, cx.key), promised);
+        let outcome = match delivery {
+            Delivery::Reply(reply) => reply.send(Response::new(cx.outbox)).err(),
+            Delivery::Failed(error) => Some(error),
+            Delivery::Dropped => {
+                cx.tally.later_dropped += 1;
+                Some(Error::internal("the right to answer was dropped"))
+            }
+        };
+        if let Some(error) = outcome {
+            log_failure(cx.handler, known.route, &error);
+            cx.outbox.answer_error(&error, known.as_json);
+        }
+        self.since = cx.now;
+        self.settle(cx, known, false);
+    }
+
+    /// What was waited for did not come in time.
+    pub(super) fn expire<H: Handler>(&mut self, cx: &mut Context<'_, H>) {
+        if let Some((known, promised)) = self.take_promise() {
+            cx.tally.later_expired += 1;
+            cx.outbox.resume(self.asked(&known, cx.key), promised);
+            let error = Error::new(Status::GATEWAY_TIMEOUT, "the answer did not come in time");
+            log_failure(cx.handler, known.route, &error);
+            cx.outbox.answer_error(&error, known.as_json);
+            self.since = cx.now;
+            self.settle(cx, known, false);
+        } else if let Some(pending) = self.pending.take() {
+            self.end_incomplete(cx, &pending.known, CloseReason::AnswerTimeout);
+        }
+    }
+
+    fn take_promise(&mut self) -> Option<(Known, Promised)> {
+        let pending = self.pending.take()?;
+        match *pending {
+            Pending { known, rest: Rest::Promise(promised), .. } => Some((known, promised)),
+            stream => {
+                self.pending = Some(Box::new(stream));
+                None
+            }
+        }
+    }
+
+    /// Whether a source can be asked for more.
+    #[inline]
+    pub(super) fn is_pulling(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| !pending.is_waiting)
+    }
+
+    /// Queues the next piece of a streamed answer.
+    pub(super) fn write_on<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Step {
+        let Some(pending) = &mut self.pending else { return Step::Wait };
+        let Rest::Stream(streamed) = &mut pending.rest else { return Step::Wait };
+        if pending.is_waiting {
+            return Step::Wait;
+        }
+        let (known, outbox) = (pending.known, &mut *cx.outbox);
+        match catch_unwind(AssertUnwindSafe(|| outbox.pull(streamed))) {
+            Ok(Ok(Pull::More)) => Step::Next,
+            Ok(Ok(Pull::Wait)) => {
+                pending.is_waiting = true;
+                pending.until = cx.now + cx.settings.later_time;
+                Step::Wait
+            }
+            Ok(Ok(Pull::Done)) => {
+                self.pending = None;
+                self.since = cx.now;
+                cx.tally.answered(known.status, known.route);
+                self.state.answered(self.last_because);
+                Step::Next
+            }
+            Ok(Err(error)) => {
+                log_failure(cx.handler, known.route, &error);
+                self.end_incomplete(cx, &known, CloseReason::SourceFailed);
+                Step::Wait
+            }
+            Err(_) => {
+                self.end_incomplete(cx, &known, CloseReason::Panicked);
+                Step::Wait
+            }
+        }
+    }
+
+    /// Ends in the middle of a streamed answer: its client sees that something is missing.
+    fn end_incomplete<H: Handler>(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        known: &Known,
+        reason: CloseReason,
+    ) {
+        cx.tally.answered(known.status, known.route);
+        if reason == CloseReason::Panicked {
+            cx.tally.panics += 1;
+            let route = route_name(cx.handler, known.route);
+            log::error!("{route}: the source of its answer panicked");
+        }
+        self.end_with(reason);
+    }
+}
+
+/// Has the handler answer. Unless it promised or streams, the outbox holds one whole answer
+/// afterwards. Returns whether it panicked.
+#[inline]
+fn answer<H: Handler>(
+    handler: &mut H,
+    sink: Option<Box<dyn Sink>>,
+    request: &Request<'_>,
+    outbox: &mut Outbox,
+) -> bool {
+    // After a panic only the handler's own state may be odd, and that is the handler's to mind.
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let response = Response::new(outbox);
+        match sink {
+            None => handler.handle(request, response).err(),
+            Some(sink) => handler.finish(sink, request, response).err(),
+        }
+    }));
+    match outcome {
+        Ok(None) if outbox.outcome() != Outcome::Open => false,
+        Ok(error) => {
+            answer_failure(request, outbox, error);
+            false
+        }
+        Err(_) => {
+            log::error!("{} {}: the handler panicked", request.method().name(), request.path());
+            outbox.answer_panic(request.accepts_json());
+            true
+        }
+    }
+}
+
+#[cold]
+fn answer_failure(request: &Request<'_>, outbox: &mut Outbox, error: Option<Error>) {
+    let error = error
+        .unwrap_or_else(|| Error::internal("the handler returned the proof of another answer"));
+    if error.status().class() == 5 {
+        log::error!("{} {}: {error}", request.method().name(), request.path());
+    }
+    // A handler that answered and then failed has answered all the same.
+    if outbox.outcome() == Outcome::Open {
+        outbox.answer_error(&error, request.accepts_json());
+    }
+}
+
+#[cold]
+fn log_failure<H: Handler>(handler: &H, route: Option<u16>, error: &Error) {
+    if error.status().class() == 5 {
+        log::error!("{}: {error}", route_name(handler, route));
+    }
+}
+
+fn route_name<H: Handler>(handler: &H, route: Option<u16>) -> String {
+    let name = route.and_then(|route| handler.routes().into_iter().nth(usize::from(route)));
+    name.unwrap_or_else(|| "(no route)".to_owned())
+}

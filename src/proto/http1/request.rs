@@ -1,0 +1,328 @@
+//! Reads requests: heads, and bodies that are not whole in their block; refuses what breaks a rule.
+//! Knows nothing of answers but that some are refusals.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::answer::BodyPlace;
+use super::body::{BodyReader, Piece};
+use super::{Assembly, Context, Http1, Step, Taker, patience};
+use crate::api::{
+    self, Asked, Error, Handler, Intake, Persist, Remote, Request, RequestKey, RequestParts,
+    RouteSlot, Sink, Taken,
+};
+use crate::proto::CloseReason;
+use crate::settings::Settings;
+use crate::wire::framing::{self, BodyFraming, Framing};
+use crate::wire::head::{Head, Method, Version};
+use crate::wire::parse::{HeadLimits, Parse, Progress, parse_head};
+use crate::wire::refusal::Refusal;
+use crate::wire::status::Status;
+use crate::wire::target::{self, Target};
+
+/// What a sink made of a piece.
+enum Fed {
+    Taken,
+    Waits,
+    Failed(Error),
+    Panicked,
+}
+
+impl Http1 {
+    #[inline]
+    pub(super) fn read_head<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Step {
+        let Assembly { block, head, progress, .. } = &mut *cx.assembly;
+        if block.is_drained() {
+            return Step::Wait;
+        }
+        let limits = head_limits(cx.settings);
+        match parse_head(block.received(), block.start(), head, progress, &limits) {
+            Parse::Complete { len } => self.on_head(cx, len),
+            Parse::Partial => {
+                // One CRLF between requests is not the begin of one (RFC 9112 section 2.2).
+                if !self.has_begun && !b"\r\n".starts_with(block.unread()) {
+                    self.has_begun = true;
+                    self.since = cx.now;
+                }
+                Step::Wait
+            }
+            Parse::Refused(refusal) => self.stop_at(cx, refusal),
+        }
+    }
+
+    #[inline]
+    fn on_head<H: Handler>(&mut self, cx: &mut Context<'_, H>, head_len: usize) -> Step {
+        let assembly = &mut *cx.assembly;
+        assembly.head_len = head_len;
+        match judge(&assembly.head, assembly.block.received()) {
+            Ok((framing, target)) => {
+                assembly.target = target;
+                assembly.keep_alive = framing.keep_alive;
+                if framing.body == BodyFraming::None {
+                    self.handle(cx, &BodyPlace::Block(0));
+                    return Step::Next;
+                }
+                self.on_body_announced(cx, &framing)
+            }
+            Err(refusal) => self.stop_at(cx, refusal),
+        }
+    }
+
+    /// Decides who takes the body, before a byte of it is looked at.
+    fn on_body_announced<H: Handler>(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        framing: &Framing,
+    ) -> Step {
+        let Settings { body_bytes_max, streamed_body_bytes_max, .. } = *cx.settings;
+        let has_sinks = cx.handler.has_sinks();
+        let most = if has_sinks { streamed_body_bytes_max } else { 0 }.max(body_bytes_max);
+        if framing.length() > most {
+            return self.stop_at(cx, Refusal::BodyTooLarge);
+        }
+        if has_sinks || framing.expects_continue {
+            match self.ask_for_sink(cx) {
+                Ok(sink) => cx.assembly.sink = sink,
+                Err(step) => return step,
+            }
+        }
+        let has_sink = cx.assembly.sink.is_some();
+        let bytes_max = if has_sink { streamed_body_bytes_max } else { body_bytes_max };
+        if framing.length() > bytes_max {
+            return self.stop_at(cx, Refusal::BodyTooLarge);
+        }
+        let behind = cx.assembly.block.unread().len() - cx.assembly.head_len;
+        if let BodyFraming::Length(length) = framing.body
+            && length <= behind as u64
+            && !has_sink
+        {
+            self.handle(cx, &BodyPlace::Block(length as usize));
+            return Step::Next;
+        }
+        cx.assembly.reader = match framing.body {
+            BodyFraming::Length(remaining) => BodyReader::length(remaining),
+            _ => BodyReader::chunked(bytes_max),
+        };
+        self.state.expect_body();
+        self.taker = if has_sink { Taker::Sink } else { Taker::Assembly };
+        self.since = cx.now;
+        self.patience = patience(cx.settings, cx.now);
+        // A client that sent a part of its body already is not waiting for leave to send it.
+        if framing.expects_continue && behind == 0 {
+            cx.outbox.push_continue();
+        }
+        Step::Next
+    }
+
+    /// Asks the handler who takes the body; its refusal is answered here.
+    fn ask_for_sink<H: Handler>(
+        &mut self,
+        cx: &mut Context<'_, H>,
+    ) -> Result<Option<Box<dyn Sink>>, Step> {
+        let route = RouteSlot::default();
+        let key = RequestKey { connection: cx.key, number: self.requests.wrapping_add(1) };
+        let parts = request_parts(cx.assembly, &[], cx.peer, key, cx.remote);
+        let request = Request::new(parts, &route);
+        let handler = &mut *cx.handler;
+        let intake = catch_unwind(AssertUnwindSafe(|| handler.intake(&request)));
+        match intake {
+            Ok(Ok(Intake::Whole)) => Ok(None),
+            Ok(Ok(Intake::Stream(sink))) => Ok(Some(sink)),
+            Ok(Err(error)) => Err(self.decline(cx, &error, route.get())),
+            Err(_) => Err(self.decline_panicked(cx)),
+        }
+    }
+
+    pub(super) fn read_body<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Step {
+        let mut at = 0;
+        loop {
+            let assembly = &mut *cx.assembly;
+            let head_len = assembly.head_len;
+            let input = &assembly.block.unread()[head_len + at..];
+            match assembly.reader.next(input) {
+                Ok(Piece::Data { skip, len }) => {
+                    let data = &input[skip..skip + len];
+                    at += skip + len;
+                    self.on_body_bytes(cx.settings, cx.now, len);
+                    let Some(sink) = &mut assembly.sink else {
+                        assembly.body.extend_from_slice(data);
+                        continue;
+                    };
+                    match feed(&mut **sink, &mut assembly.reader, data, &mut at) {
+                        Fed::Taken => {}
+                        Fed::Waits => {
+                            assembly.block.cut(head_len, at);
+                            self.taker = Taker::UnreadySink;
+                            self.patience = cx.now + cx.settings.later_time;
+                            self.move_up(cx);
+                            return Step::Wait;
+                        }
+                        Fed::Failed(error) => return self.decline(cx, &error, None),
+                        Fed::Panicked => return self.decline_panicked(cx),
+                    }
+                }
+                Ok(Piece::NeedMore { trailers }) => {
+                    keep_trailers(&mut assembly.trailers, input, trailers);
+                    assembly.block.truncate(head_len);
+                    self.move_up(cx);
+                    return Step::Wait;
+                }
+                Ok(Piece::Whole { consumed, trailers }) => {
+                    keep_trailers(&mut assembly.trailers, &input[..consumed], trailers);
+                    self.taker = Taker::Assembly;
+                    self.handle(cx, &BodyPlace::Collected(at + consumed));
+                    return Step::Next;
+                }
+                Err(refusal) => return self.stop_at(cx, refusal),
+            }
+        }
+    }
+
+    /// Makes room behind the head, which stays at the front for as long as the body takes.
+    fn move_up<H: Handler>(&mut self, cx: &mut Context<'_, H>) {
+        if !cx.assembly.block.compact() {
+            return;
+        }
+        let Assembly { block, head, progress, head_len, target, .. } = &mut *cx.assembly;
+        *progress = Progress::default();
+        let parse = parse_head(block.received(), 0, head, progress, &head_limits(cx.settings));
+        debug_assert_eq!(parse, Parse::Complete { len: *head_len });
+        match judge(head, block.received()) {
+            Ok((_, again)) => *target = again,
+            // The same bytes were accepted before, so this cannot come; it would be a refusal.
+            Err(refusal) => self.refuse(cx, refusal),
+        }
+    }
+
+    fn stop_at<H: Handler>(&mut self, cx: &mut Context<'_, H>, refusal: Refusal) -> Step {
+        self.refuse(cx, refusal);
+        Step::Wait
+    }
+
+    /// Answers a request that broke a rule; nothing behind it is ever looked at.
+    #[cold]
+    pub(super) fn refuse<H: Handler>(&mut self, cx: &mut Context<'_, H>, refusal: Refusal) {
+        let (head_only, as_json) = known(cx.assembly);
+        cx.outbox.answer_refusal(refusal, head_only, as_json);
+        cx.tally.refused(refusal);
+        self.end_unread(cx, CloseReason::Refused);
+    }
+
+    /// Answers a request whose body its handler does not want. The body is not read.
+    #[cold]
+    fn decline<H: Handler>(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        error: &Error,
+        route: Option<u16>,
+    ) -> Step {
+        let as_json = self.begin_declining(cx);
+        cx.outbox.answer_error(error, as_json);
+        cx.tally.answered(error.status(), route);
+        self.end_unread(cx, CloseReason::BodyUnread);
+        Step::Wait
+    }
+
+    #[cold]
+    fn decline_panicked<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Step {
+        log::error!("a handler panicked while it took a body");
+        let as_json = self.begin_declining(cx);
+        cx.outbox.answer_panic(as_json);
+        cx.tally.answered(Status::INTERNAL_SERVER_ERROR, None);
+        cx.tally.panics += 1;
+        self.end_unread(cx, CloseReason::Panicked);
+        Step::Wait
+    }
+
+    /// A sink was not ready for so long that its client should not wait any more.
+    pub(super) fn give_up_sink<H: Handler>(&mut self, cx: &mut Context<'_, H>) {
+        let message = "the body could not be taken in time";
+        self.decline(cx, &Error::new(Status::GATEWAY_TIMEOUT, message), None);
+    }
+
+    fn begin_declining<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> bool {
+        let (head_only, as_json) = known(cx.assembly);
+        let key = RequestKey { connection: cx.key, number: self.requests };
+        let (persist, version) = (Persist::Close, Version::Http11);
+        cx.outbox.begin(Asked { persist, head_only, version, key });
+        as_json
+    }
+
+    /// Ends before what the peer still sends was read.
+    fn end_unread<H: Handler>(&mut self, cx: &mut Context<'_, H>, reason: CloseReason) {
+        self.end_with(reason);
+        self.taker = Taker::Assembly;
+        cx.assembly.sink = None;
+    }
+}
+
+/// The parts of the request in the assembly, with `body`.
+#[inline]
+pub(super) fn request_parts<'a>(
+    assembly: &'a Assembly,
+    body: &'a [u8],
+    peer: SocketAddr,
+    key: RequestKey,
+    remote: &'a Remote,
+) -> RequestParts<'a> {
+    RequestParts {
+        head: &assembly.head,
+        block: assembly.block.received(),
+        target: assembly.target,
+        body,
+        peer,
+        trailers: &assembly.trailers,
+        key,
+        remote,
+    }
+}
+
+/// Whether a request was HEAD and wants its errors as JSON. Before its head is whole, nothing in
+/// it is to be believed.
+fn known(assembly: &Assembly) -> (bool, bool) {
+    let Assembly { block, head, head_len, .. } = assembly;
+    let is_whole = *head_len > 0;
+    let head_only = is_whole && head.method == Method::Head;
+    (head_only, is_whole && api::accepts_json(head, block.received()))
+}
+
+/// Offers `data` to a sink. What it does not take is put back, before `at`.
+fn feed(sink: &mut dyn Sink, reader: &mut BodyReader, data: &[u8], at: &mut usize) -> Fed {
+    match catch_unwind(AssertUnwindSafe(|| sink.take(data))) {
+        Ok(Ok(Taken::All)) => Fed::Taken,
+        Ok(Ok(Taken::Part(len))) => {
+            let untaken = data.len().saturating_sub(len);
+            reader.untake(untaken);
+            *at -= untaken;
+            Fed::Waits
+        }
+        Ok(Err(error)) => Fed::Failed(error),
+        Err(_) => Fed::Panicked,
+    }
+}
+
+/// Appends what is new of the trailer section, which has `total` bytes and ends `consumed`.
+fn keep_trailers(trailers: &mut Vec<u8>, consumed: &[u8], total: usize) {
+    let new = total - trailers.len();
+    trailers.extend_from_slice(&consumed[consumed.len() - new..]);
+}
+
+fn head_limits(settings: &Settings) -> HeadLimits {
+    HeadLimits {
+        head_bytes: settings.head_bytes_max,
+        fields: settings.fields_max,
+        target_bytes: settings.target_bytes_max,
+    }
+}
+
+/// What can be said of a whole head alone.
+#[inline]
+fn judge(head: &Head, block: &[u8]) -> Result<(Framing, Target), Refusal> {
+    let framing = framing::decide(head, block)?;
+    // TRACE would echo credentials and CONNECT asks for a proxy; neither is for an application.
+    if matches!(head.method, Method::Unknown | Method::Connect | Method::Trace) {
+        return Err(Refusal::MethodUnknown);
+    }
+    let target = target::parse(head.method, head.target, block)?;
+    Ok((framing, target))
+}
