@@ -48,7 +48,7 @@
 //! | `fields_max` | 100 | 431 |
 //! | `target_bytes_max` | 8,192 bytes | 414 |
 //! | `body_bytes_max` | 1 MiB | 413 |
-//! | `streamed_body_bytes_max` | 1 GiB | 413 |
+//! | `upload_bytes_max` | 1 GiB | 413 |
 //! | `memory_max` | half of what the process may use, shared by the workers | 503 |
 //! | `requests_max` | 1,000,000 on one connection | close after the last |
 //! | `receive_rate_min` | 240 bytes per second of a body, over `rate_time` | 408 |

@@ -22,7 +22,7 @@ pub struct Settings {
     pub body_bytes_max: u64,
     /// Bytes of a request's body that a sink takes in pieces; beyond: 413. Default 1 GiB: memory
     /// does not grow with it.
-    pub streamed_body_bytes_max: u64,
+    pub upload_bytes_max: u64,
     /// Bytes of memory per worker for incomplete requests and unsent answers; beyond, requests
     /// that need any are answered 503. `None`, the default: half of the memory that the process
     /// may use, shared by the workers.
@@ -86,7 +86,7 @@ impl Default for Settings {
             fields_max: limits::FIELDS_MAX,
             target_bytes_max: 8 * 1024,
             body_bytes_max: 1024 * 1024,
-            streamed_body_bytes_max: 1 << 30,
+            upload_bytes_max: 1 << 30,
             memory_max: None,
             requests_max: 1_000_000,
             connections_max: None,

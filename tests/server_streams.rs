@@ -134,7 +134,7 @@ fn a_client_that_asks_for_leave_hears_the_handler_or_the_limit_before_it_sends_i
     // RFC 9110 section 10.1.1
     let server = upload_server(settings(|settings| {
         settings.body_bytes_max = 1_000;
-        settings.streamed_body_bytes_max = 5_000;
+        settings.upload_bytes_max = 5_000;
     }));
     let ask = |target: &str, length: usize| {
         format!(
@@ -167,7 +167,7 @@ fn a_client_that_asks_for_leave_hears_the_handler_or_the_limit_before_it_sends_i
 #[test]
 fn a_refused_body_is_not_read_and_the_answer_arrives_while_it_is_still_sent() {
     // RFC 9112 section 9.6
-    let server = upload_server(settings(|settings| settings.streamed_body_bytes_max = 4_000_000));
+    let server = upload_server(settings(|settings| settings.upload_bytes_max = 4_000_000));
     let cases =
         [("/refused", 403, 3_000_000), ("/checked/a", 413, 5_000_000), ("/whole", 413, 3_000_000)];
     for (target, status, len) in cases {

@@ -95,7 +95,7 @@ impl Router {
     /// arrive: `begin` sees the head and makes the sink, which takes the body and answers. An
     /// error of `begin` is answered without the body being read.
     ///
-    /// The setting `streamed_body_bytes_max` bounds such a body, not `body_bytes_max`.
+    /// The setting `upload_bytes_max` bounds such a body, not `body_bytes_max`.
     #[must_use]
     pub fn upload<F, S>(mut self, method: Method, pattern: &str, mut begin: F) -> Router
     where

@@ -122,9 +122,9 @@ pub(super) struct ServeArgs {
     pub(super) body_bytes_max: Size,
 
     /// Bytes of a body taken in pieces; beyond: 413
-    #[arg(long, env = "CORELANE_STREAMED_BODY_BYTES_MAX", value_name = "SIZE")]
-    #[arg(help_heading = LIMITS, default_value_t = Size(DEFAULTS.streamed_body_bytes_max))]
-    pub(super) streamed_body_bytes_max: Size,
+    #[arg(long, env = "CORELANE_UPLOAD_BYTES_MAX", value_name = "SIZE")]
+    #[arg(help_heading = LIMITS, default_value_t = Size(DEFAULTS.upload_bytes_max))]
+    pub(super) upload_bytes_max: Size,
 
     /// Memory per worker; beyond: 503 [default: a share]
     ///

@@ -141,7 +141,7 @@ fn settings(args: &ServeArgs) -> Settings {
         fields_max: args.fields_max,
         target_bytes_max: saturated(args.target_bytes_max.0),
         body_bytes_max: args.body_bytes_max.0,
-        streamed_body_bytes_max: args.streamed_body_bytes_max.0,
+        upload_bytes_max: args.upload_bytes_max.0,
         memory_max: args.memory_max.map(|size| size.0),
         requests_max: args.requests_max,
         receive_rate_min: args.receive_rate_min,

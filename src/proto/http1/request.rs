@@ -74,9 +74,9 @@ impl Http1 {
         cx: &mut Context<'_, H>,
         framing: &Framing,
     ) -> Step {
-        let Settings { body_bytes_max, streamed_body_bytes_max, .. } = *cx.settings;
+        let Settings { body_bytes_max, upload_bytes_max, .. } = *cx.settings;
         let has_sinks = cx.handler.has_sinks();
-        let most = if has_sinks { streamed_body_bytes_max } else { 0 }.max(body_bytes_max);
+        let most = if has_sinks { upload_bytes_max.max(body_bytes_max) } else { body_bytes_max };
         if framing.length() > most {
             return self.stop_at(cx, Refusal::BodyTooLarge);
         }
@@ -87,7 +87,7 @@ impl Http1 {
             }
         }
         let has_sink = cx.assembly.sink.is_some();
-        let bytes_max = if has_sink { streamed_body_bytes_max } else { body_bytes_max };
+        let bytes_max = if has_sink { upload_bytes_max } else { body_bytes_max };
         if framing.length() > bytes_max {
             return self.stop_at(cx, Refusal::BodyTooLarge);
         }
