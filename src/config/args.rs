@@ -212,7 +212,7 @@ pub(super) struct ServeArgs {
     #[arg(default_value_t = Time(DEFAULTS.lifetime_max))]
     pub(super) lifetime_max: Time,
 
-    /// How long a body may arrive too slowly, or not at all; beyond: 408
+    /// How long a body may come too slowly; beyond: 408
     #[arg(long, env = "CORELANE_RATE_TIME", value_name = "TIME", help_heading = TIMES)]
     #[arg(default_value_t = Time(DEFAULTS.rate_time))]
     pub(super) rate_time: Time,
