@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Instant;
 
-use http_client::{Client, PATIENCE, get};
+use http_client::{Client, PATIENCE, chunked, get};
 use serde_json::json;
 
 /// An example while it runs; ended with the test.
@@ -119,6 +119,22 @@ fn state_is_each_workers_own() {
     let mut client = example.connect();
     assert_eq!(client.get("/primes/10000001").status, 400);
     assert_eq!(client.get("/primes/many").status, 400);
+    drop(client);
+    example.interrupt();
+}
+
+#[test]
+fn stream_counts_what_arrives_and_makes_what_it_sends() {
+    let example = Example::start("stream", "127.0.78.3");
+    let mut client = example.connect();
+    let lines: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
+    let head = "PUT /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.send(head).send(chunked(lines.as_bytes(), 5_000));
+    assert_eq!(client.answer().text(), format!("{} bytes, 100000 lines\n", lines.len()));
+    let (answer, end) = client.send(get("/numbers/100000")).chunked_answer();
+    assert!(answer.text() == lines && end.is_some());
+    let (none, end) = client.send(get("/numbers/0")).chunked_answer();
+    assert_eq!((none.text(), end), ("", Some(())));
     drop(client);
     example.interrupt();
 }
