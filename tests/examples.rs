@@ -138,3 +138,47 @@ fn stream_counts_what_arrives_and_makes_what_it_sends() {
     drop(client);
     example.interrupt();
 }
+
+#[test]
+fn conformance_answers_conditions_fields_and_cookies() {
+    let example = Example::start("conformance", "127.0.78.4");
+    let mut client = example.connect();
+    let whole = client.get("/");
+    let (etag, modified) = (whole.field("etag").unwrap(), whole.field("last-modified").unwrap());
+    assert_eq!((whole.status, whole.text()), (200, "corelane speaks HTTP/1.1\n"));
+    let mut asked = |conditions: String| {
+        let answer =
+            client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{conditions}\r\n\r\n")).answer();
+        assert_eq!(answer.field("etag"), Some(etag), "{conditions}");
+        answer.status
+    };
+    for (conditions, status) in [
+        (format!("If-None-Match: {etag}"), 304),
+        (format!("If-None-Match: W/{etag}"), 304),
+        (format!("If-None-Match: \"other\", {etag}"), 304),
+        (format!("If-None-Match: \"other\"\r\nIf-None-Match: {etag}"), 304),
+        ("If-None-Match: *".to_owned(), 304),
+        ("If-None-Match: \"other\"".to_owned(), 200),
+        (format!("If-None-Match: {}", etag.trim_matches('"')), 200),
+        (format!("If-Modified-Since: {modified}"), 304),
+        ("If-Modified-Since: Sat, 01 Jan 2000 00:00:00 GMT".to_owned(), 200),
+        ("If-Modified-Since: Thu, 01 Jan 2099 00:00:00 GMT".to_owned(), 200),
+        ("If-Modified-Since: yesterday".to_owned(), 200),
+        (format!("If-Modified-Since: {modified}\r\nIf-Modified-Since: {modified}"), 200),
+        // Of both, If-None-Match decides.
+        (format!("If-None-Match: \"other\"\r\nIf-Modified-Since: {modified}"), 200),
+    ] {
+        assert_eq!(asked(conditions.clone()), status, "{conditions}");
+    }
+    client.send(format!("HEAD / HTTP/1.1\r\nHost: a\r\nIf-None-Match: {etag}\r\n\r\n"));
+    assert_eq!(client.answer_to_head().status, 304);
+    let fields = "DELETE /echo HTTP/1.1\r\nHost: a\r\nx-A: \u{b5}\r\nX_A: y\r\nx-A:\r\n\r\n";
+    let echoed = client.send(fields).answer();
+    assert_eq!(echoed.text(), "Host: a\nx-A: \u{b5}\nx-A: \n");
+    let cookies =
+        "GET /cookie HTTP/1.1\r\nHost: a\r\nCookie: a=1; b=x=y;c; d=\r\nCookie: e=2\r\n\r\n";
+    assert_eq!(client.send(cookies).answer().text(), "a=1\nb=x=y\nd=\ne=2\n");
+    assert_eq!(client.post("/", "", "again").text(), "again");
+    drop(client);
+    example.interrupt();
+}
