@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime};
 
 use corelane::{
-    HandlerResult, Method, Request, Response, Router, Server, Settings, Status, WorkerInfo,
+    Error, HandlerResult, Method, Request, Response, Router, Server, Settings, Status, WorkerInfo,
 };
 
 /// The text at `/` and what is known of it.
@@ -18,7 +18,7 @@ const MODIFIED: Duration = Duration::from_secs(1_767_225_600);
 pub(crate) fn application(_worker: &WorkerInfo) -> Router {
     let router = Router::new()
         .get("/", text)
-        .post("/", |req, res| res.bytes(req.body()))
+        .post("/", body)
         .get("/cookie", |req, res| res.text(cookies(req)));
     [Method::Get, Method::Post, Method::Put, Method::Delete, Method::Patch, Method::Query]
         .into_iter()
@@ -34,6 +34,14 @@ pub(crate) fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.body_bytes_max = 1 << 30;
     settings
+}
+
+/// The body, unless it is declared to be two things.
+fn body(req: &Request<'_>, res: Response<'_>) -> HandlerResult {
+    if values(req, "content-type").count() > 1 {
+        return Err(Error::bad_request("more than one Content-Type"));
+    }
+    res.bytes(req.body())
 }
 
 /// The text, or 304 for who has it already.
@@ -80,7 +88,7 @@ fn cookies(req: &Request<'_>) -> String {
     lines
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .map(|(name, value)| format!("{name}={value}\n"))
+        .flat_map(|(name, value)| [name, "=", value, "\n"])
         .collect()
 }
 
