@@ -20,7 +20,7 @@ struct Count {
 impl Sink for Count {
     fn take(&mut self, bytes: &[u8]) -> Result<Taken, Error> {
         self.bytes += bytes.len() as u64;
-        self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.lines += bytes.split(|byte| *byte == b'\n').count() as u64 - 1;
         Ok(Taken::All)
     }
 

@@ -60,6 +60,7 @@ pub fn memory_limit() -> Option<u64> {
     memory_max(root).into_iter().chain(memory_of_machine(root)).min()
 }
 
+/// The unit of `/proc/meminfo`, which it writes as kB.
 const BYTES_PER_KIB: u64 = 1024;
 
 /// `MemTotal` of `/proc/meminfo` (`proc_meminfo(5)`), in bytes.
