@@ -31,6 +31,10 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 /// Fields of one trailer section.
 pub const TRAILER_FIELDS_MAX: usize = 32;
 
+/// Bytes of a PROXY header: its addresses take 52, and the facts that proxies add about TLS, a
+/// client's name included, stay within a few hundred.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4 * 1024;
+
 /// Parameters in one route pattern.
 pub const ROUTE_PARAMS_MAX: usize = 8;
 
@@ -113,3 +117,4 @@ const _: () = assert!(INLINE_BODY_BYTES_MAX < GATHER_BYTES);
 const _: () = assert!(WHEEL_SLOTS.is_power_of_two());
 const _: () = assert!(CONNECTIONS_MAX < u32::MAX as usize);
 const _: () = assert!(TRAILER_BYTES_MAX <= BLOCK_BYTES / 2);
+const _: () = assert!(PROXY_HEADER_BYTES_MAX < BLOCK_BYTES);

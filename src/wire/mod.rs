@@ -7,6 +7,7 @@ pub mod encode;
 pub mod framing;
 pub mod head;
 pub mod parse;
+pub mod proxy_header;
 pub mod refusal;
 pub mod scan;
 pub mod status;
