@@ -1,8 +1,12 @@
 //! Run-time settings with safe defaults, each with its reason, and their validation.
 //! Knows nothing of where they were read from.
 
+mod network;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use network::{Network, NetworkError};
 
 use crate::limits;
 

@@ -4,6 +4,7 @@
 pub mod chunked;
 pub mod date;
 pub mod encode;
+pub mod forwarded;
 pub mod framing;
 pub mod head;
 pub mod parse;
