@@ -53,7 +53,13 @@
 //! | `requests_max` | 1,000,000 on one connection | close after the last |
 //! | `receive_rate_min` | 240 bytes per second of a body, over `rate_time` | 408 |
 //! | `send_rate_min` | 240 bytes per second of an answer, over `send_time` | close |
-//! | `connections_max` | per worker, what descriptors leave | newcomers wait in the kernel |
+//! | `connections_max` | per worker, what descriptors leave | `connections_full` |
+//! | `connections_full` | `Pause` | newcomers wait in the kernel; `Refuse`: 503 |
+//! | `connections_soft_max` | 7/8 of `connections_max` | a newcomer ends the longest idle one |
+//! | `connections_per_address_max` | any number | close; by `connections_full`: 503 |
+//! | `proxy_protocol_from` | nobody | a PROXY header is a bad request line: 400 |
+//! | `trusted_proxies` | nobody | the peer's address is the client's |
+//! | `client_address_field` | `X-Forwarded-For` | the other one is not read |
 //! | `pipelined_max` | 64 of one connection in one turn | the others have their turn |
 //! | `head_time` | 10 s, in total | 408, or a silent close if nothing came |
 //! | `body_time` | 60 s, in total | 408 |
@@ -62,10 +68,12 @@
 //! | `later_time` | 30 s | 504, or a streamed answer is cut |
 //! | `lifetime_max` | 1 h, less up to a tenth | close after the next answer |
 //! | `rate_time` | 10 s | 408 |
+//! | `user_timeout` | 30 s unacknowledged | the kernel closes |
 //! | `linger_time` | 2 s | close |
 //! | `drain_time` | 30 s | what still runs is cut |
 //! | `drain_idle_time` | 500 ms | idle connections are closed |
 //! | `backlog` | 4,096 connections | the kernel drops SYNs |
+//! | `notsent_bytes` | 128 KiB in the kernel | the rest of an answer waits with us |
 //!
 //! Bounds that are not settings stand in [`limits`], each with its reason.
 //!
@@ -124,7 +132,7 @@ pub use api::{
 pub use app::Router;
 pub use control::{Result, Running, Server, StartError};
 pub use mem::Bytes;
-pub use settings::Settings;
+pub use settings::{ClientAddressField, Network, Settings, WhenFull};
 pub use testing::TestClient;
 pub use wire::head::{Method, Version};
 pub use wire::status::Status;

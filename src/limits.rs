@@ -77,6 +77,31 @@ pub const LISTENERS_MAX: usize = 16;
 /// Connections one worker may be configured for; slab indices are `u32`.
 pub const CONNECTIONS_MAX: usize = 1 << 20;
 
+/// Networks in one setting: each is compared in turn, at an accept or for a client's address.
+pub const NETWORKS_MAX: usize = 256;
+
+/// Slots looked at in one search for idle connections: 16 µs of a turn at 4 ns each. In a larger
+/// table the next search goes on where the last one ended.
+pub const ROOM_SCAN_SLOTS: usize = 4 * 1024;
+
+/// Idle connections that one search finds, to be ended one after the other: a search for each
+/// would read the table again and again.
+pub const ROOM_CANDIDATES: usize = 64;
+
+/// Milliseconds for which a connection must have been idle before it is ended to make room. A
+/// client that has just connected has its first request still on the way.
+pub const ROOM_IDLE_MS: u64 = 1000;
+
+/// Milliseconds before the next search after one that found nothing.
+pub const ROOM_SCAN_PAUSE_MS: u64 = 10;
+
+/// Seconds of silence after which the kernel asks whether a peer is still there: above the usual
+/// `idle_time`, so that only connections are asked about that wait for an answer of ours.
+pub const KEEPALIVE_AFTER_S: u64 = 120;
+
+/// Seconds between two such questions; `user_timeout` says how many go unanswered.
+pub const KEEPALIVE_INTERVAL_S: u64 = 15;
+
 /// Blocks a worker keeps for reuse; the rest go back to the allocator.
 pub const SPARE_ASSEMBLIES_MAX: usize = 64;
 

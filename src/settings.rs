@@ -34,10 +34,29 @@ pub struct Settings {
     /// Requests on one connection, the last of which closes it. Default 1,000,000: no client
     /// keeps a place for ever, and nobody notices.
     pub requests_max: u32,
-    /// Open connections per worker; beyond, the listener is left alone until one ends, and the
-    /// kernel's queue holds the newcomers. `None`, the default: derived at start from the
-    /// descriptor limit.
+    /// Open connections per worker; beyond: [`Settings::connections_full`]. `None`, the default:
+    /// derived at start from the descriptor limit.
     pub connections_max: Option<usize>,
+    /// What happens to newcomers at `connections_max`. Default [`WhenFull::Pause`]: another worker
+    /// or a moment later may do, and a load balancer sees a slow answer, not a failed one.
+    pub connections_full: WhenFull,
+    /// Open connections per worker from which on each newcomer first ends the connection that has
+    /// been idle longest, if one has been for a second. `None`, the default: seven eighths of
+    /// `connections_max`; more than `connections_max`: never.
+    pub connections_soft_max: Option<usize>,
+    /// Open connections per worker from one address, or from one /64 of IPv6, which is what one
+    /// customer has; beyond: closed, or answered 503 by [`Settings::connections_full`]. Addresses
+    /// in `trusted_proxies` and `proxy_protocol_from` are not counted. `None`, the default: any
+    /// number, for a large company may stand behind one address.
+    pub connections_per_address_max: Option<usize>,
+    /// Peers whose connections must begin with a PROXY header, version 1 or 2, within
+    /// `head_time`: its source is then the peer. Everyone else speaks HTTP. Default: nobody.
+    pub proxy_protocol_from: Vec<Network>,
+    /// Peers that are believed when they say for whom they ask. Default: nobody, for anybody can
+    /// write such a field.
+    pub trusted_proxies: Vec<Network>,
+    /// The field in which they say it. Default `X-Forwarded-For`, which nearly all of them write.
+    pub client_address_field: ClientAddressField,
     /// Pipelined requests answered for one connection before the others have their turn.
     /// Default 64: a few hundred microseconds.
     pub pipelined_max: usize,
@@ -67,6 +86,10 @@ pub struct Settings {
     pub send_rate_min: u32,
     /// How long a body may arrive slower than `receive_rate_min`, or not at all. Default 10 s.
     pub rate_time: Duration,
+    /// Without the peer's kernel acknowledging what ours sent, or taking any of it; beyond: closed
+    /// (`TCP_USER_TIMEOUT`). Default 30 s, as `send_time`; the kernel alone gives up after 15
+    /// minutes, and holds the answer until then.
+    pub user_timeout: Duration,
     /// From a closing answer to the close, while the peer's bytes are read and dropped so that
     /// the answer is not lost to a reset (RFC 9112 section 9.6). Default 2 s.
     pub linger_time: Duration,
@@ -79,6 +102,9 @@ pub struct Settings {
     /// Connections the kernel queues for each listener (`listen(2)`). Default 4,096; the kernel
     /// caps it at `net.core.somaxconn`.
     pub backlog: u32,
+    /// Bytes of an answer that the kernel takes before it has sent them (`TCP_NOTSENT_LOWAT`): the
+    /// rest of a large answer waits with us. Default NOTSENT; 0: as many as it wants.
+    pub notsent_bytes: u32,
     /// Value of the `Server` field; `None` leaves it out. Default `corelane`.
     pub server_name: Option<String>,
 }
@@ -94,6 +120,12 @@ impl Default for Settings {
             memory_max: None,
             requests_max: 1_000_000,
             connections_max: None,
+            connections_full: WhenFull::Pause,
+            connections_soft_max: None,
+            connections_per_address_max: None,
+            proxy_protocol_from: Vec::new(),
+            trusted_proxies: Vec::new(),
+            client_address_field: ClientAddressField::XForwardedFor,
             pipelined_max: 64,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
@@ -104,13 +136,34 @@ impl Default for Settings {
             receive_rate_min: 240,
             send_rate_min: 240,
             rate_time: Duration::from_secs(10),
+            user_timeout: Duration::from_secs(30),
             linger_time: Duration::from_secs(2),
             drain_time: Duration::from_secs(30),
             drain_idle_time: Duration::from_millis(500),
             backlog: 4096,
+            notsent_bytes: 128 * 1024,
             server_name: Some("corelane".to_owned()),
         }
     }
+}
+
+/// What happens to newcomers while no more connections are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// They wait in the kernel's queue until a connection ends.
+    Pause,
+    /// They are answered 503 with `Retry-After` and closed.
+    Refuse,
+}
+
+/// The field that trusted proxies add addresses to. Only one is ever read: a proxy that writes
+/// the one passes the other on as its client sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAddressField {
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// `X-Forwarded-For`.
+    XForwardedFor,
 }
 
 /// A setting whose value cannot be used.
@@ -150,6 +203,15 @@ impl Settings {
                 return Err(SettingsError { name: "memory_max", reason });
             }
         }
+        if let Some(connections) = self.connections_soft_max {
+            within("connections_soft_max", connections, 1, limits::CONNECTIONS_MAX)?;
+        }
+        if let Some(connections) = self.connections_per_address_max {
+            within("connections_per_address_max", connections, 1, limits::CONNECTIONS_MAX)?;
+        }
+        within("proxy_protocol_from", self.proxy_protocol_from.len(), 0, limits::NETWORKS_MAX)?;
+        within("trusted_proxies", self.trusted_proxies.len(), 0, limits::NETWORKS_MAX)?;
+        within("notsent_bytes", self.notsent_bytes as usize, 0, 1 << 30)?;
         within("pipelined_max", self.pipelined_max, 1, 1 << 20)?;
         within("backlog", self.backlog as usize, 1, 1 << 20)?;
         for (name, time) in [
@@ -160,6 +222,7 @@ impl Settings {
             ("later_time", self.later_time),
             ("lifetime_max", self.lifetime_max),
             ("rate_time", self.rate_time),
+            ("user_timeout", self.user_timeout),
             ("linger_time", self.linger_time),
             ("drain_time", self.drain_time),
             ("drain_idle_time", self.drain_idle_time),

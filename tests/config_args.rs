@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use corelane::config::{Command, Exit, ReportFormat, ServePlan, Stream, parse};
 use corelane::limits;
-use corelane::settings::Settings;
+use corelane::settings::{ClientAddressField, Network, Settings, WhenFull};
 
 fn try_parse(line: &str) -> Result<ServePlan, Exit> {
     let words = std::iter::once("corelane").chain(line.split_whitespace());
@@ -73,7 +73,11 @@ fn every_setting_has_its_flag() {
         "--head-bytes-max 8k --fields-max 50 --target-bytes-max 2000 --body-bytes-max 16m \
          --connections-max 1000 --pipelined-max 8 --head-time 1s --body-time 2m --idle-time 1h \
          --send-time 500ms --linger-time 1500ms --drain-time 10s --drain-idle-time 1ms \
-         --backlog 128 --server-name origin-7",
+         --backlog 128 --server-name origin-7 --connections-full refuse \
+         --connections-soft-max 900 --connections-per-address-max 16 \
+         --proxy-protocol-from 10.0.0.1,fd00::/8 --proxy-protocol-from 192.0.2.1 \
+         --trusted-proxies 10.0.0.0/8 --client-address-field forwarded --user-timeout 20s \
+         --notsent-bytes 64k",
     )
     .settings;
     let mut expected = Settings::default();
@@ -92,6 +96,15 @@ fn every_setting_has_its_flag() {
     expected.drain_idle_time = Duration::from_millis(1);
     expected.backlog = 128;
     expected.server_name = Some("origin-7".to_owned());
+    expected.connections_full = WhenFull::Refuse;
+    expected.connections_soft_max = Some(900);
+    expected.connections_per_address_max = Some(16);
+    let network = |text: &str| text.parse::<Network>().unwrap();
+    expected.proxy_protocol_from = ["10.0.0.1", "fd00::/8", "192.0.2.1"].map(network).to_vec();
+    expected.trusted_proxies = vec![network("10.0.0.0/8")];
+    expected.client_address_field = ClientAddressField::Forwarded;
+    expected.user_timeout = Duration::from_secs(20);
+    expected.notsent_bytes = 64 * 1024;
     assert_eq!(settings, expected);
 }
 
@@ -169,6 +182,15 @@ fn wrong_values_are_answered_with_right_ones() {
              hint: brackets around an IPv6 address, such as `[::1]:8080`\n",
         ),
         (
+            "--trusted-proxies 10.0.0.1/8",
+            "error: `--trusted-proxies 10.0.0.1/8`: bits behind the prefix: write `10.0.0.0/8` or \
+             `10.0.0.1`\nhint: such as `10.0.0.0/8`, `192.0.2.1` or `fd00::/8`\n",
+        ),
+        (
+            "--connections-full wait",
+            "error: `--connections-full wait`: no such value\nhint: one of: pause, refuse\n",
+        ),
+        (
             "--listen :80 --listen 80",
             "error: `--listen 0.0.0.0:80` stands more than once\nhint: leave one of them out\n",
         ),
@@ -234,6 +256,12 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("target-bytes-max", size(settings.target_bytes_max as u64)),
         ("body-bytes-max", size(settings.body_bytes_max)),
         ("connections-max", "from the descriptor limit".to_owned()),
+        ("connections-full", "pause".to_owned()),
+        ("connections-soft-max", "7/8 of them".to_owned()),
+        ("connections-per-address-max", "any number".to_owned()),
+        ("client-address-field", "x-forwarded-for".to_owned()),
+        ("user-timeout", time(settings.user_timeout)),
+        ("notsent-bytes", size(settings.notsent_bytes.into())),
         ("pipelined-max", settings.pipelined_max.to_string()),
         ("backlog", settings.backlog.to_string()),
         ("head-time", time(settings.head_time)),

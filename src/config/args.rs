@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::ReportFormat;
-use super::values::{Size, Time, listen_address, number, workers};
+use super::values::{Size, Time, listen_address, network, number, workers};
 use super::version;
-use crate::settings::Settings;
+use crate::settings::{ClientAddressField, Network, Settings, WhenFull};
 
 /// Serves HTTP/1.1, one pinned worker per CPU, nothing shared between them.
 #[derive(Debug, Parser)]
@@ -66,6 +66,36 @@ Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.";
 pub(super) enum Pin {
     On,
     Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Full {
+    Pause,
+    Refuse,
+}
+
+impl From<Full> for WhenFull {
+    fn from(full: Full) -> WhenFull {
+        match full {
+            Full::Pause => WhenFull::Pause,
+            Full::Refuse => WhenFull::Refuse,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AddressField {
+    Forwarded,
+    XForwardedFor,
+}
+
+impl From<AddressField> for ClientAddressField {
+    fn from(field: AddressField) -> ClientAddressField {
+        match field {
+            AddressField::Forwarded => ClientAddressField::Forwarded,
+            AddressField::XForwardedFor => ClientAddressField::XForwardedFor,
+        }
+    }
 }
 
 /// One flag for each field of [`Settings`], and what concerns the program alone.
@@ -155,12 +185,37 @@ pub(super) struct ServeArgs {
     #[arg(value_parser = number::<u32>, default_value_t = DEFAULTS.send_rate_min)]
     pub(super) send_rate_min: u32,
 
-    /// Open connections per worker [default: from the descriptor limit]
+    /// Most per worker [default: from the descriptor limit]
     ///
-    /// Beyond, newcomers wait in the kernel's queue until one ends.
-    #[arg(long, env = "CORELANE_CONNECTIONS_MAX", value_name = "N", help_heading = LIMITS)]
+    /// Beyond, --connections-full says what happens.
+    #[arg(long, env = "CORELANE_CONNECTIONS_MAX", value_name = "N", help_heading = CONNECTIONS)]
     #[arg(value_parser = number::<usize>)]
     pub(super) connections_max: Option<usize>,
+
+    /// What newcomers meet at that limit
+    ///
+    /// pause: they wait in the kernel's queue until a connection ends. refuse: they are answered
+    /// 503 with Retry-After and closed.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_CONNECTIONS_FULL", value_name = "HOW")]
+    #[arg(help_heading = CONNECTIONS, default_value = "pause")]
+    pub(super) connections_full: Full,
+
+    /// Then newcomers end idle ones [default: 7/8 of them]
+    ///
+    /// Each ends the one that has been idle longest, if for a second or more.
+    #[arg(long, env = "CORELANE_CONNECTIONS_SOFT_MAX", value_name = "N", help_heading = CONNECTIONS)]
+    #[arg(value_parser = number::<usize>)]
+    pub(super) connections_soft_max: Option<usize>,
+
+    /// Most per worker and address [default: any number]
+    ///
+    /// An address is one of IPv4 or a /64 of IPv6; the proxies below are not counted. Beyond,
+    /// newcomers are closed, or answered 503 by --connections-full refuse.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_CONNECTIONS_PER_ADDRESS_MAX", value_name = "N")]
+    #[arg(help_heading = CONNECTIONS, value_parser = number::<usize>)]
+    pub(super) connections_per_address_max: Option<usize>,
 
     /// Pipelined requests of one connection in a row
     ///
@@ -175,6 +230,15 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_BACKLOG", value_name = "N", help_heading = LIMITS)]
     #[arg(value_parser = number::<u32>, default_value_t = DEFAULTS.backlog)]
     pub(super) backlog: u32,
+
+    /// Bytes of an answer in the kernel and not yet sent
+    ///
+    /// The rest of a large answer waits with us, so that a client that reads slowly holds little
+    /// of the kernel's memory. 0: as many as it wants.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_NOTSENT_BYTES", value_name = "SIZE", help_heading = LIMITS)]
+    #[arg(default_value_t = Size(u64::from(DEFAULTS.notsent_bytes)))]
+    pub(super) notsent_bytes: Size,
 
     /// Longest wait for a whole head; beyond: 408
     #[arg(long, env = "CORELANE_HEAD_TIME", value_name = "TIME", help_heading = TIMES)]
@@ -217,6 +281,13 @@ pub(super) struct ServeArgs {
     #[arg(default_value_t = Time(DEFAULTS.rate_time))]
     pub(super) rate_time: Time,
 
+    /// Longest wait for a client's kernel to answer
+    ///
+    /// A client that vanished is given up then (TCP_USER_TIMEOUT).
+    #[arg(long, env = "CORELANE_USER_TIMEOUT", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.user_timeout))]
+    pub(super) user_timeout: Time,
+
     /// How long to drop late bytes after a closing answer
     ///
     /// Without this a reset could overtake the answer (RFC 9112 section 9.6).
@@ -238,6 +309,27 @@ pub(super) struct ServeArgs {
     #[arg(default_value_t = Time(DEFAULTS.drain_idle_time))]
     pub(super) drain_idle_time: Time,
 
+    /// Peers that begin with a PROXY header
+    ///
+    /// Addresses or networks such as 10.0.0.0/8; may be repeated. The source in the header,
+    /// version 1 or 2, is then the peer; a connection without one is closed.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_PROXY_PROTOCOL_FROM", value_name = "NETWORK")]
+    #[arg(help_heading = PROXIES, value_parser = network, value_delimiter = ',')]
+    pub(super) proxy_protocol_from: Vec<Network>,
+
+    /// Peers believed when they say for whom they ask
+    ///
+    /// Addresses or networks such as 10.0.0.0/8; may be repeated.
+    #[arg(long, env = "CORELANE_TRUSTED_PROXIES", value_name = "NETWORK")]
+    #[arg(help_heading = PROXIES, value_parser = network, value_delimiter = ',')]
+    pub(super) trusted_proxies: Vec<Network>,
+
+    /// The field they say it in
+    #[arg(long, env = "CORELANE_CLIENT_ADDRESS_FIELD", value_name = "FIELD")]
+    #[arg(help_heading = PROXIES, default_value = "x-forwarded-for")]
+    pub(super) client_address_field: AddressField,
+
     /// Value of the Server field; empty leaves it out
     #[arg(long, env = "CORELANE_SERVER_NAME", value_name = "NAME", help_heading = "Answers")]
     #[arg(default_value_t = DEFAULTS.server_name.clone().unwrap_or_default())]
@@ -245,7 +337,9 @@ pub(super) struct ServeArgs {
 }
 
 const LIMITS: &str = "Limits";
+const CONNECTIONS: &str = "Connections";
 const TIMES: &str = "Times";
+const PROXIES: &str = "Proxies";
 
 static DEFAULTS: LazyLock<Settings> = LazyLock::new(Settings::default);
 

@@ -7,6 +7,8 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::settings::{Network, NetworkError};
+
 /// Why a text is no value, and what would be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ValueError {
@@ -100,6 +102,13 @@ fn amount_and_suffix(text: &str) -> (Option<u64>, &str) {
 /// A whole number.
 pub(super) fn number<N: FromStr>(text: &str) -> Result<N, ValueError> {
     text.parse().map_err(|_| ValueError::new("not a whole number", "digits only, such as `64`"))
+}
+
+/// An address, or a network of them.
+pub(super) fn network(text: &str) -> Result<Network, ValueError> {
+    text.parse().map_err(|why: NetworkError| {
+        ValueError::new(why.to_string(), "such as `10.0.0.0/8`, `192.0.2.1` or `fd00::/8`")
+    })
 }
 
 /// A number of workers: 1 or more.

@@ -74,8 +74,7 @@ impl FromStr for Network {
         let prefix = prefix.parse().ok().filter(|prefix| *prefix <= width(written) && is_plain);
         let Some(prefix) = prefix else {
             let most = width(written);
-            let why = format!("the prefix of `{text}` is not a number from 0 to {most}");
-            return Err(NetworkError(why));
+            return Err(NetworkError(format!("the prefix is not a number from 0 to {most}")));
         };
         let network = match (written, written.to_canonical()) {
             (IpAddr::V6(_), address @ IpAddr::V4(_)) if prefix >= MAPPED_PREFIX => {
@@ -83,21 +82,18 @@ impl FromStr for Network {
             }
             (address, _) => Network { address, prefix },
         };
-        network.without_more_bits(text)
+        network.without_more_bits()
     }
 }
 
 fn parse_address(text: &str) -> Result<IpAddr, NetworkError> {
-    text.parse().map_err(|_| {
-        let why = format!("`{text}` is not an IP address, and no network such as `10.0.0.0/8`");
-        NetworkError(why)
-    })
+    text.parse().map_err(|_| NetworkError("not an IP address".to_owned()))
 }
 
 impl Network {
     /// Bits behind the prefix are a slip of the finger: who writes `10.0.0.1/8` for one address
     /// would trust millions.
-    fn without_more_bits(self, text: &str) -> Result<Network, NetworkError> {
+    fn without_more_bits(self) -> Result<Network, NetworkError> {
         let first = first_bits(self.address, self.prefix);
         if first == bits(self.address) {
             return Ok(self);
@@ -108,8 +104,7 @@ impl Network {
         };
         let meant = Network { address, ..self };
         let alone = Network::from(self.address);
-        let why = format!("`{text}` has bits behind its prefix: write `{meant}` or `{alone}`");
-        Err(NetworkError(why))
+        Err(NetworkError(format!("bits behind the prefix: write `{meant}` or `{alone}`")))
     }
 }
 
@@ -177,7 +172,7 @@ mod tests {
             ("10.0.0/8", "not an IP address"),
             ("[::1]", "not an IP address"),
             ("10.0.0.1:80", "not an IP address"),
-            ("10.0.0.1/8", "write `10.0.0.0/8` or `10.0.0.1`"),
+            ("10.0.0.1/8", "bits behind the prefix: write `10.0.0.0/8` or `10.0.0.1`"),
             ("2001:db8::1/32", "write `2001:db8::/32` or `2001:db8::1`"),
         ] {
             let error = text.parse::<Network>().unwrap_err().to_string();
