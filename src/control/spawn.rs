@@ -11,7 +11,7 @@ use super::{Result, StartError};
 use crate::api::{Board, Handler, WorkerInfo};
 use crate::clock::Clock;
 use crate::settings::Settings;
-use crate::sys::{self, EventFd, Kernel, Linux, Listener, Wake};
+use crate::sys::{self, EventFd, Kernel, Linux, Listener, Tuning, Wake};
 use crate::worker::{Post, Worker, WorkerParts, mailbox};
 
 /// What to start.
@@ -157,6 +157,11 @@ impl Seed {
             .iter()
             .map(|address| listen(*address, backlog))
             .collect::<Result<_, _>>()?;
+        let tuning = Tuning::from(&self.parts.settings);
+        listeners
+            .iter()
+            .try_for_each(|listener| tuning.apply(listener))
+            .map_err(|error| StartError::Kernel("set options of a listener", error))?;
         let addresses = listeners.iter().map(Listener::address).collect();
         let kernel = Linux::new(self.clock, listeners)
             .map_err(|error| StartError::Kernel("make an epoll instance", error))?;

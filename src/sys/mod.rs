@@ -1,6 +1,7 @@
 //! The kernel: the only libc and, but for the byte scanner in `wire`, the only `unsafe`.
 //! Knows no HTTP and not what the bytes mean.
 
+mod accept_failure;
 mod cgroup;
 mod cpu;
 mod cycles;
@@ -14,7 +15,9 @@ mod resource;
 mod signal;
 mod stream;
 mod syscall;
+mod tuning;
 
+pub use accept_failure::AcceptFailure;
 pub use cpu::{CpuPlan, pin_current_thread, worker_cpus};
 pub use epoll::Epoll;
 pub use eventfd::EventFd;
@@ -25,3 +28,4 @@ pub use listener::{BindError, Listener};
 pub use resource::{DescriptorLimit, descriptor_limit, memory_limit, raise_descriptor_limit};
 pub use signal::{Signal, Signals, Woken};
 pub use stream::Stream;
+pub use tuning::Tuning;
