@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use arrayvec::ArrayVec;
@@ -11,6 +11,8 @@ use percent_encoding::percent_decode;
 
 use super::{Error, Remote, RequestKey, Waker};
 use crate::limits::ROUTE_PARAMS_MAX;
+use crate::settings::{ClientAddressField, Settings};
+use crate::wire::forwarded::{client_by_forwarded, client_by_x_forwarded_for};
 use crate::wire::head::{Head, Method, Version};
 use crate::wire::status::Status;
 use crate::wire::target::Target;
@@ -49,6 +51,8 @@ pub struct RequestParts<'a> {
     pub key: RequestKey,
     /// The way to its worker.
     pub remote: &'a Remote,
+    /// Which proxies are believed.
+    pub settings: &'a Settings,
 }
 
 /// One request. Everything it gives out borrows from the block it was received in.
@@ -127,9 +131,35 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The address of the peer, which may be a proxy.
+    /// The address of the peer, which may be a proxy; see [`Request::client_address`]. Of a proxy
+    /// that speaks the PROXY protocol, it is what the header said.
     pub fn peer(&self) -> SocketAddr {
         self.parts.peer
+    }
+
+    /// The address of the client: the peer's, unless the peer is one of
+    /// [`Settings::trusted_proxies`] and says for whom it asks in
+    /// [`Settings::client_address_field`]. Hops are then followed from the last to the first for
+    /// as long as each of them is trusted; one that names no address ends the walk.
+    pub fn client_address(&self) -> IpAddr {
+        let Settings { trusted_proxies, client_address_field, .. } = self.parts.settings;
+        let is_trusted = |ip| trusted_proxies.iter().any(|network| network.contains(ip));
+        let values = |wanted: &'static str| {
+            let fields = self.parts.head.fields.iter().rev();
+            let block = self.parts.block;
+            fields
+                .filter(move |field| field.name.of(block).eq_ignore_ascii_case(wanted.as_bytes()))
+                .map(move |field| field.value.of(block))
+        };
+        let peer = self.parts.peer.ip();
+        match client_address_field {
+            ClientAddressField::Forwarded => {
+                client_by_forwarded(peer, values("forwarded"), is_trusted)
+            }
+            ClientAddressField::XForwardedFor => {
+                client_by_x_forwarded_for(peer, values("x-forwarded-for"), is_trusted)
+            }
+        }
     }
 
     /// The value of the first field of this name, if it is UTF-8; names have no case.

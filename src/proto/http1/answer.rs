@@ -81,7 +81,7 @@ impl Http1 {
         };
         let asked = self.asked(&known, cx.key);
         let route = RouteSlot::default();
-        let parts = request_parts(cx.assembly, body, cx.peer, asked.key, cx.remote);
+        let parts = request_parts(cx.assembly, body, cx.peer, asked.key, cx.remote, cx.settings);
         let request = Request::new(parts, &route);
         cx.outbox.begin(asked);
         let panicked = answer(cx.handler, sink, &request, cx.outbox);

@@ -141,6 +141,12 @@ impl Http1 {
         }
     }
 
+    /// Since when it has waited for the first byte of a request, with nothing under way.
+    pub fn idle_since(&self) -> Option<Moment> {
+        let is_idle = self.state.reading() == Reading::Head && !self.has_begun;
+        is_idle.then_some(self.since)
+    }
+
     /// Bytes were received into the assembly's block, or the worker comes back to those that
     /// were left there, or to an answer whose rest there is room for now.
     pub fn on_received<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Want {

@@ -121,7 +121,7 @@ impl Http1 {
     ) -> Result<Option<Box<dyn Sink>>, Step> {
         let route = RouteSlot::default();
         let key = RequestKey { connection: cx.key, number: self.requests.wrapping_add(1) };
-        let parts = request_parts(cx.assembly, &[], cx.peer, key, cx.remote);
+        let parts = request_parts(cx.assembly, &[], cx.peer, key, cx.remote, cx.settings);
         let request = Request::new(parts, &route);
         let handler = &mut *cx.handler;
         let intake = catch_unwind(AssertUnwindSafe(|| handler.intake(&request)));
@@ -264,6 +264,7 @@ pub(super) fn request_parts<'a>(
     peer: SocketAddr,
     key: RequestKey,
     remote: &'a Remote,
+    settings: &'a Settings,
 ) -> RequestParts<'a> {
     RequestParts {
         head: &assembly.head,
@@ -274,6 +275,7 @@ pub(super) fn request_parts<'a>(
         trailers: &assembly.trailers,
         key,
         remote,
+        settings,
     }
 }
 
