@@ -49,9 +49,11 @@ fn closes(total: &WorkerRow, reason: &str) -> u64 {
 
 #[test]
 fn beyond_the_limit_of_connections_the_next_client_waits_until_one_leaves() {
-    let server = serve(settings(|settings| settings.connections_max = Some(2)), |_| {
-        application(&Arc::default())
-    });
+    let server = server(settings(|settings| {
+        settings.connections_max = Some(2);
+        // Nobody is ended for being idle.
+        settings.connections_soft_max = Some(3);
+    }));
     let (mut first, mut second) = (Client::to(&server), Client::to(&server));
     assert_eq!(first.get("/path/1").text(), "1");
     assert_eq!(second.get("/path/2").text(), "2");

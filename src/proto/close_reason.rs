@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum CloseReason {
+    /// Its address has as many connections as one may have.
+    AddressLimit,
     /// The next piece of an answer did not come from its source within `later_time`.
     AnswerTimeout,
     /// The request was answered before its body was read.
@@ -22,18 +24,24 @@ pub enum CloseReason {
     IdleTimeout,
     /// It was open for `lifetime_max`.
     LifetimeOver,
+    /// It was idle longest when a newcomer needed room.
+    MadeRoom,
     /// The peer sent nothing at all within `head_time`.
     NothingReceived,
     /// The handler panicked.
     Panicked,
     /// The peer ended its side between two requests.
     PeerClosed,
+    /// A proxy's connection did not begin with a PROXY header.
+    ProxyHeader,
     /// The request broke a rule; which one is counted apart.
     Refused,
     /// It had `requests_max` requests.
     RequestsMax,
     /// The kernel did not take a byte of an answer within `send_time`.
     SendTimeout,
+    /// The table was full, and newcomers are refused.
+    ServerFull,
     /// The source of a streamed answer failed; the answer is incomplete.
     SourceFailed,
     /// The server was stopped at once.
@@ -44,7 +52,8 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of its discriminant.
-    pub const ALL: [CloseReason; 18] = [
+    pub const ALL: [CloseReason; 22] = [
+        CloseReason::AddressLimit,
         CloseReason::AnswerTimeout,
         CloseReason::BodyUnread,
         CloseReason::ByHandler,
@@ -54,12 +63,15 @@ impl CloseReason {
         CloseReason::Failed,
         CloseReason::IdleTimeout,
         CloseReason::LifetimeOver,
+        CloseReason::MadeRoom,
         CloseReason::NothingReceived,
         CloseReason::Panicked,
         CloseReason::PeerClosed,
+        CloseReason::ProxyHeader,
         CloseReason::Refused,
         CloseReason::RequestsMax,
         CloseReason::SendTimeout,
+        CloseReason::ServerFull,
         CloseReason::SourceFailed,
         CloseReason::Stopped,
         CloseReason::Unwatchable,
@@ -68,6 +80,7 @@ impl CloseReason {
     /// Its name in statistics: snake case, never changes.
     pub const fn name(self) -> &'static str {
         match self {
+            CloseReason::AddressLimit => "address_limit",
             CloseReason::AnswerTimeout => "answer_timeout",
             CloseReason::BodyUnread => "body_unread",
             CloseReason::ByHandler => "by_handler",
@@ -77,12 +90,15 @@ impl CloseReason {
             CloseReason::Failed => "failed",
             CloseReason::IdleTimeout => "idle_timeout",
             CloseReason::LifetimeOver => "lifetime_over",
+            CloseReason::MadeRoom => "made_room",
             CloseReason::NothingReceived => "nothing_received",
             CloseReason::Panicked => "panicked",
             CloseReason::PeerClosed => "peer_closed",
+            CloseReason::ProxyHeader => "proxy_header",
             CloseReason::Refused => "refused",
             CloseReason::RequestsMax => "requests_max",
             CloseReason::SendTimeout => "send_timeout",
+            CloseReason::ServerFull => "server_full",
             CloseReason::SourceFailed => "source_failed",
             CloseReason::Stopped => "stopped",
             CloseReason::Unwatchable => "unwatchable",

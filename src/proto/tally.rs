@@ -59,6 +59,12 @@ impl Tally {
         self.later_unwanted += u64::from(!matches!(delivery, Delivery::Dropped));
     }
 
+    /// Counts the answer to a connection that there was no room for.
+    pub fn turned_away(&mut self) {
+        self.answers += 1;
+        self.by_class[usize::from(Status::SERVICE_UNAVAILABLE.class())] += 1;
+    }
+
     /// Counts a refusal and its answer.
     pub(super) fn refused(&mut self, refusal: Refusal) {
         self.answers += 1;

@@ -2,24 +2,28 @@
 //! Knows nothing of what connections carry.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Worker;
-use super::connection::Connection;
-use crate::api::Handler;
+use super::connection::{Connection, Stage};
+use super::{Stats, Worker};
+use crate::api::{Asked, Error, Handler, Outbox, Persist, RequestKey};
 use crate::clock::Moment;
 use crate::limits::{ACCEPT_LOG_INTERVAL_MS, ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN};
 use crate::proto::CloseReason;
-use crate::sys::{Interest, Kernel, Readiness, Token};
+use crate::settings::WhenFull;
+use crate::sys::{AcceptFailure, Interest, Kernel, Readiness, Token};
+use crate::wire::head::Version;
+use crate::wire::status::Status;
 
 /// Whether the listeners are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accepting {
     /// Yes.
     Open,
-    /// No, until a connection ends: the table is full.
-    Full,
-    /// No, until then: the kernel had no descriptor or no memory.
+    /// No, until a connection ends or one may be ended: the table is full.
+    Full(Moment),
+    /// No, until then: the kernel had no descriptor or no memory, or accepting failed.
     Paused(Moment),
     /// Never again.
     Closed,
@@ -36,14 +40,37 @@ enum Attempt {
 impl<K: Kernel, H: Handler> Worker<K, H> {
     /// Accepts from every ready listener, after the open connections were served.
     pub(super) fn accept_ready(&mut self, ready: &[Readiness]) {
-        if let Accepting::Paused(until) = self.accepting
+        if let Accepting::Paused(until) | Accepting::Full(until) = self.accepting
             && self.now >= until
         {
             self.report_listeners(true);
         }
         for index in ready.iter().filter_map(|readiness| readiness.token.as_listener()) {
+            let mut aborted = 0;
             for _ in 0..ACCEPTS_PER_TURN {
                 if self.accepting != Accepting::Open {
+                    return;
+                }
+                match self.accept_one(index) {
+                    Attempt::Accepted => {}
+                    Attempt::Aborted => aborted += 1,
+                    Attempt::Empty => break,
+                    Attempt::Stopped => return,
+                }
+            }
+            if aborted == ACCEPTS_PER_TURN {
+                // What is said of each connection may be true of the listener.
+                self.pause_accepting();
+            }
+        }
+    }
+
+    /// Accepts everything that is queued, as far as the table holds it.
+    pub(super) fn accept_rest(&mut self) {
+        for index in 0..self.kernel.listeners() {
+            // More than its queue holds came only now.
+            for _ in 0..=self.parts.settings.backlog {
+                if !matches!(self.accepting, Accepting::Open | Accepting::Paused(_)) {
                     return;
                 }
                 match self.accept_one(index) {
@@ -55,54 +82,29 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
     }
 
-    /// Accepts everything that is queued, as far as the table holds it.
-    pub(super) fn accept_rest(&mut self) {
-        for index in 0..self.kernel.listeners() {
-            while matches!(self.accepting, Accepting::Open | Accepting::Paused(_)) {
-                match self.accept_one(index) {
-                    Attempt::Accepted | Attempt::Aborted => {}
-                    Attempt::Empty => break,
-                    Attempt::Stopped => return,
-                }
-            }
-        }
-    }
-
     /// A connection ended: there may be room again.
     pub(super) fn accept_after_close(&mut self) {
-        if self.accepting == Accepting::Full {
+        if matches!(self.accepting, Accepting::Full(_)) {
             self.report_listeners(true);
         }
     }
 
     fn accept_one(&mut self, index: usize) -> Attempt {
-        if self.connections.is_full() {
+        let pauses = self.parts.settings.connections_full == WhenFull::Pause;
+        if pauses && self.connections.is_full() && !self.make_room() {
             self.stats.table_full += 1;
             self.report_listeners(false);
-            self.accepting = Accepting::Full;
+            self.accepting = Accepting::Full(self.room_due());
             return Attempt::Stopped;
         }
         match self.kernel.accept(index) {
             Ok((stream, peer)) => {
                 self.stats.accepted += 1;
-                let expires = self.now + self.lifetime();
-                self.open(Connection::new(stream, peer, self.now, expires));
+                self.admit(stream, peer);
                 Attempt::Accepted
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Attempt::Empty,
-            Err(error) if is_about_one_connection(&error) => {
-                self.stats.accept_aborted += 1;
-                Attempt::Aborted
-            }
-            Err(error) => {
-                // The waiting connection stays ready: trying again at once would spin.
-                self.log_exhausted(&error);
-                self.stats.accept_exhausted += 1;
-                self.report_listeners(false);
-                let until = self.now + Duration::from_millis(ACCEPT_PAUSE_MS);
-                self.accepting = Accepting::Paused(until);
-                Attempt::Stopped
-            }
+            Err(error) => self.accept_failed(&error),
         }
     }
 
@@ -114,7 +116,59 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         self.parts.settings.lifetime_max.mul_f64(share)
     }
 
-    fn log_exhausted(&mut self, error: &io::Error) {
+    #[cold]
+    fn accept_failed(&mut self, error: &io::Error) -> Attempt {
+        match AcceptFailure::of(error) {
+            AcceptFailure::Connection => {
+                self.stats.accept_aborted += 1;
+                return Attempt::Aborted;
+            }
+            AcceptFailure::Exhausted => self.stats.accept_exhausted += 1,
+            AcceptFailure::Listener => self.stats.accept_failed += 1,
+        }
+        self.log_pause(error);
+        self.pause_accepting();
+        Attempt::Stopped
+    }
+
+    /// The waiting connection stays ready: trying again at once would spin.
+    fn pause_accepting(&mut self) {
+        self.report_listeners(false);
+        self.accepting = Accepting::Paused(self.now + Duration::from_millis(ACCEPT_PAUSE_MS));
+    }
+
+    /// Finds a place for a connection that was accepted, or turns it away.
+    fn admit(&mut self, stream: K::Stream, peer: SocketAddr) {
+        if !self.per_address.enter(peer.ip()) {
+            self.turn_away(&stream, CloseReason::AddressLimit);
+            return;
+        }
+        if self.connections.len() >= self.room.soft_max() {
+            self.make_room();
+        }
+        if self.connections.is_full() {
+            self.per_address.leave(peer.ip());
+            self.turn_away(&stream, CloseReason::ServerFull);
+            return;
+        }
+        let mut connection = Connection::new(stream, peer, self.now, self.now + self.lifetime());
+        if self.expects_preface(peer) {
+            connection.stage = Stage::Preface;
+        }
+        self.open(connection);
+    }
+
+    /// The connection is dropped: it never had a slot to linger in.
+    fn turn_away(&mut self, stream: &K::Stream, reason: CloseReason) {
+        self.stats.close(reason);
+        if self.parts.settings.connections_full == WhenFull::Refuse {
+            let space = self.hot.block.space_mut();
+            let (kernel, outbox) = (&mut self.kernel, &mut self.outbox);
+            answer_unavailable(kernel, stream, space, outbox, &mut self.stats);
+        }
+    }
+
+    fn log_pause(&mut self, error: &io::Error) {
         if self.now >= self.accept_log_due {
             self.accept_log_due = self.now + Duration::from_millis(ACCEPT_LOG_INTERVAL_MS);
             log::warn!("no connections are accepted for {ACCEPT_PAUSE_MS} ms at a time: {error}");
@@ -141,26 +195,35 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
         if on && !all {
             // All are tried again after a pause: one that were reported in it would spin.
-            self.report_listeners(false);
-            let until = self.now + Duration::from_millis(ACCEPT_PAUSE_MS);
-            self.accepting = Accepting::Paused(until);
+            self.pause_accepting();
         } else if on {
             self.accepting = Accepting::Open;
         }
     }
 }
 
-/// Whether an error concerns the connection that was waiting, and not the listener: the peer was
-/// gone before we took it (`accept(2)` names the network errors that mean the same).
-fn is_about_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::PermissionDenied
-            | io::ErrorKind::NetworkDown
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::TimedOut
-    )
+/// Answers a connection that will be dropped. What it has sent is read into `space` and forgotten:
+/// closing with unread bytes would reset it (RFC 9112 section 9.6).
+pub(super) fn answer_unavailable<K: Kernel>(
+    kernel: &mut K,
+    stream: &K::Stream,
+    space: &mut [u8],
+    outbox: &mut Outbox,
+    stats: &mut Stats,
+) {
+    if let Ok(len) = kernel.receive(stream, space) {
+        stats.bytes_received += len as u64;
+    }
+    let message = "no room for another connection now";
+    let error =
+        Error::new(Status::SERVICE_UNAVAILABLE, message).with_header("Retry-After", "1".into());
+    let (persist, version, key) = (Persist::Close, Version::Http11, RequestKey::default());
+    outbox.begin(Asked { persist, head_only: false, version, key });
+    outbox.answer_error(&error, false);
+    if let Ok(len) = kernel.send(stream, &outbox.queue.segments()) {
+        stats.bytes_sent += len as u64;
+        stats.tally.turned_away();
+        kernel.finish_sending(stream);
+    }
+    outbox.queue.clear();
 }

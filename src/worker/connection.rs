@@ -41,6 +41,8 @@ pub(super) struct Connection<S> {
 pub(super) enum Stage {
     /// Serves it.
     Open,
+    /// Waits for the PROXY header that its peer must begin with.
+    Preface,
     /// Serves it, and has noted it for the next turn: bytes wait in its assembly.
     Again,
     /// Reads and drops, so that the peer sees the last answer before the close.

@@ -83,7 +83,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         if let Some(tick) = self.wheel.next_tick() {
             next = Moment::from_nanos(tick.saturating_mul(TICK_NS));
         }
-        if let Accepting::Paused(until) = self.accepting {
+        if let Accepting::Paused(until) | Accepting::Full(until) = self.accepting {
             next = next.min(until);
         }
         if let Some(drain) = self.draining {

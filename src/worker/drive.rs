@@ -45,6 +45,11 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                     self.drive_backlog(key);
                 }
             }
+            Stage::Preface => {
+                if readiness.receive {
+                    self.receive_preface(key);
+                }
+            }
             // Its turn comes with what it has; more would only fill its block.
             Stage::Again => {}
             // What it waits for will never be of use.
@@ -79,6 +84,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             self.release(key);
         } else if connection.backlog.is_some() {
             self.free(key, CloseReason::SendTimeout);
+        } else if connection.stage == Stage::Preface {
+            self.expire_preface(key);
         } else {
             if !connection.protocol.is_answering() {
                 connection.seen = self.now;
@@ -171,7 +178,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     /// The connection keeps the assembly if something is left in it, and only then.
     #[inline]
-    fn settle_assembly(&mut self, key: Key, want: Want) {
+    pub(super) fn settle_assembly(&mut self, key: Key, want: Want) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let assembly = connection.assembly.as_mut().unwrap_or(&mut self.hot);
         if matches!(want, Want::Close(_)) {
@@ -284,7 +291,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     /// Counts the memory that a connection holds.
     #[inline]
-    fn account(&mut self, key: Key) {
+    pub(super) fn account(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let assembly = connection.assembly.as_ref().map_or(0, |assembly| assembly.held());
         let backlog = connection.backlog.as_ref().map_or(0, |queue| queue.held());
@@ -358,6 +365,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let Some(connection) = self.connections.remove(key) else { return };
         self.wheel.disarm(key.index());
         self.held -= u64::from(connection.held);
+        self.per_address.leave(connection.peer.ip());
         if let Some(mut assembly) = connection.assembly {
             assembly.clear();
             self.pool.give_back(assembly);

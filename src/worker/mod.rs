@@ -6,6 +6,9 @@ mod connection;
 mod deadlines;
 mod drive;
 mod mailbox;
+mod per_address;
+mod preface;
+mod room;
 mod stats;
 
 use std::io;
@@ -15,6 +18,8 @@ use std::time::Duration;
 use accept::Accepting;
 use connection::Connection;
 pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
+use per_address::PerAddress;
+use room::Room;
 pub use stats::Stats;
 
 use crate::api::{Blocking, Board, Handler, Outbox, Parcel, Remote};
@@ -85,6 +90,8 @@ pub struct Worker<K: Kernel, H> {
     again: Vec<Key>,
     again_now: Vec<Key>,
     accepting: Accepting,
+    room: Room,
+    per_address: PerAddress,
     accept_log_due: Moment,
     draining: Option<Drain>,
     stopping: bool,
@@ -116,6 +123,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             again: Vec::new(),
             again_now: Vec::new(),
             accepting: Accepting::Open,
+            room: Room::new(&parts.settings, parts.connections_max),
+            per_address: PerAddress::new(&parts.settings),
             accept_log_due: now,
             draining: None,
             stopping: false,

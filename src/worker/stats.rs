@@ -21,6 +21,8 @@ pub struct Stats {
     pub accept_aborted: u64,
     /// Times the kernel had no descriptor or no memory for a connection.
     pub accept_exhausted: u64,
+    /// Times accepting failed in a way that `accept(2)` does not name for a connection.
+    pub accept_failed: u64,
     /// Times accepting paused because the table was full.
     pub table_full: u64,
     /// Bytes received.
@@ -47,6 +49,7 @@ impl Stats {
             accepted: 0,
             accept_aborted: 0,
             accept_exhausted: 0,
+            accept_failed: 0,
             table_full: 0,
             bytes_received: 0,
             bytes_sent: 0,

@@ -93,6 +93,16 @@ impl Client {
         Client::connect(server.addresses()[0])
     }
 
+    /// A connection to the first address of `server` from another address of this machine.
+    pub(crate) fn from(host: &str, server: &Running) -> Client {
+        let address = server.addresses()[0];
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        let own = SocketAddr::new(host.parse().unwrap(), 0);
+        socket.bind(&own.into()).unwrap();
+        socket.connect(&address.into()).expect("the server accepts");
+        Client::on(socket.into())
+    }
+
     /// A connection whose kernel takes only a few bytes before they are read.
     pub(crate) fn with_small_window(address: SocketAddr) -> Client {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
