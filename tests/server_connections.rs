@@ -154,8 +154,8 @@ fn a_full_table_has_room_again_once_somebody_was_idle_for_long_enough() {
     first.expect_end();
     let total = finish(server);
     assert_eq!(closes(&total, "made_room"), 1, "{:?}", total.closes);
-    let full = total.troubles.iter().find(|(name, _)| *name == "table_full");
-    assert!(full.is_some_and(|(_, count)| *count > 0), "{:?}", total.troubles);
+    let full = total.events.iter().find(|(name, _)| *name == "table_full");
+    assert!(full.is_some_and(|(_, count)| *count > 0), "{:?}", total.events);
 }
 
 /// A header of version 2 for an IPv4 source at 192.0.2.7, port 513.

@@ -213,6 +213,7 @@ fn events(stats: &Stats) -> Vec<(&'static str, u64)> {
     vec![
         ("accept_aborted", stats.accept_aborted),
         ("accept_exhausted", stats.accept_exhausted),
+        ("accept_failed", stats.accept_failed),
         ("handler_panics", tally.panics),
         ("later_dropped", tally.later_dropped),
         ("later_expired", tally.later_expired),
