@@ -225,7 +225,7 @@ fn answers_of_a_worker(bytes: &[u8], seed: u64) -> Vec<u8> {
         resets: false,
         window: random.pick(&[2_000, 9_000, 1 << 20]),
     };
-    let pipe = Pipe::new(Script { bytes: bytes.to_vec(), items: Vec::new() }, plan);
+    let pipe = Pipe::new(Script { bytes: bytes.to_vec(), ..Script::default() }, plan);
     let faults = Faults { spurious: 20, would_block: 20, ..Faults::default() };
     let mut world = World::new(random, vec![pipe], 1, settings.clone(), faults);
     world.wall_clock = Some(UNIX_SECONDS);

@@ -127,7 +127,12 @@ fn expect_all(reached: &Reached) {
         let is_rare = UNREACHED.contains(&refusal);
         assert!(is_rare || reached.refusals[refusal as usize] > 0, "nothing is {refusal:?}");
     }
-    assert!(reached.aborted > 0 && reached.exhausted > 0 && reached.table_full > 0);
+    assert!(
+        reached.aborted > 0
+            && reached.exhausted > 0
+            && reached.failed > 0
+            && reached.table_full > 0
+    );
 }
 
 /// Ends that the simulated application and its settings do not come to.

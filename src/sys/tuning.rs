@@ -52,14 +52,14 @@ mod tests {
     #[test]
     fn an_accepted_connection_inherits_every_option() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Tuning { notsent_bytes: 5_000, user_timeout: Duration::from_millis(7_000) }
+        Tuning { notsent_bytes: 5_000, user_timeout: Duration::from_secs(7) }
             .apply(&listener)
             .unwrap();
         let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = Stream::accept(listener.as_fd()).unwrap();
         let socket = SockRef::from(&stream);
         assert_eq!(socket.tcp_notsent_lowat().unwrap(), 5_000);
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_millis(7_000)));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(7)));
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(KEEPALIVE_AFTER_S));
         let interval = Duration::from_secs(KEEPALIVE_INTERVAL_S);

@@ -122,21 +122,14 @@ fn parse_binary(input: &[u8]) -> Parse {
     }
     let Some(addresses) = input.get(FIXED_BYTES..len) else { return Parse::Partial };
     let source = match (command, family >> 4, family & 0x0f) {
-        // The proxy speaks for itself, for instance to look whether we are alive.
-        (0x20, ..) => None,
-        (0x21, 1, 1) => match source_of::<4>(addresses) {
-            Some(source) => Some(source),
-            None => return Parse::Refused,
-        },
-        (0x21, 2, 1) => match source_of::<16>(addresses) {
-            Some(source) => Some(source),
-            None => return Parse::Refused,
-        },
-        // Unspecified, UNIX, or datagrams: valid, and of no use here.
-        (0x21, 0..=3, 0..=2) => None,
-        _ => return Parse::Refused,
+        (0x21, 1, 1) => source_of::<4>(addresses).map(Some),
+        (0x21, 2, 1) => source_of::<16>(addresses).map(Some),
+        // LOCAL, for instance to look whether we are alive: the rest does not count. Or
+        // unspecified, UNIX or datagrams: valid, and of no use here.
+        (0x20, ..) | (0x21, 0..=3, 0..=2) => Some(None),
+        _ => None,
     };
-    Parse::Complete { len, source }
+    source.map_or(Parse::Refused, |source| Parse::Complete { len, source })
 }
 
 /// The source of two addresses of `N` bytes and their ports; `None` if they are not all there.

@@ -96,6 +96,7 @@ fn read_fields<'a>(
             "Date" => dates += 1,
             "X-Number" => answer.number = Some(value),
             "Allow" | "Content-Type" | "Server" => {}
+            "Retry-After" if answer.status == 503 => {}
             _ => return Err(format!("an unexpected field: {line:?}")),
         }
     }

@@ -90,6 +90,8 @@ impl Item {
 pub(crate) struct Script {
     pub(crate) bytes: Vec<u8>,
     pub(crate) items: Vec<Item>,
+    /// Bytes of the PROXY header it begins with.
+    pub(crate) preface: usize,
 }
 
 /// What requests are like in one simulation.
@@ -106,7 +108,23 @@ pub(crate) struct Taste {
 }
 
 impl Script {
-    /// Appends what `client` sends to an empty script.
+    /// Appends a PROXY header that names `client` to an empty script, or a broken one.
+    pub(crate) fn write_preface(&mut self, random: &mut Random, client: usize, is_broken: bool) {
+        let port = client as u16 + 1;
+        if random.one_in(2) {
+            let blank = if is_broken { "  " } else { " " };
+            self.text(format_args!("PROXY TCP4 127.0.0.1{blank}127.0.0.1 {port} 80\r\n"));
+        } else {
+            let version = if is_broken { 0x31 } else { 0x21 };
+            self.bytes.extend_from_slice(b"\r\n\r\n\0\r\nQUIT\n");
+            self.bytes.extend_from_slice(&[version, 0x11, 0, 15, 127, 0, 0, 1, 127, 0, 0, 1]);
+            self.bytes.extend_from_slice(&port.to_be_bytes());
+            self.bytes.extend_from_slice(&[0, 80, 4, 0, 0]);
+        }
+        self.preface = self.bytes.len();
+    }
+
+    /// Appends what `client` sends.
     pub(crate) fn write(&mut self, random: &mut Random, client: usize, taste: &Taste) {
         let requests = random.between(1, taste.requests_max);
         for number in 0..requests {

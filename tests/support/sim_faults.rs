@@ -25,4 +25,5 @@ pub(crate) struct Counts {
     pub(crate) sent: u64,
     pub(crate) handled: u64,
     pub(crate) panics: u64,
+    pub(crate) unavailable: u64,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use corelane::Settings;
 use corelane::clock::Moment;
-use corelane::limits::{BLOCK_BYTES, LINGER_BYTES_MAX};
+use corelane::limits::{BLOCK_BYTES, LINGER_BYTES_MAX, ROOM_IDLE_MS};
 use corelane::sys::{Interest, Token};
 
 use crate::random::Random;
@@ -36,6 +36,10 @@ pub(crate) enum Abrupt {
     Blocked,
     /// The worker was stopped, or its drain was over.
     Stopped,
+    /// There was no room for it: it was answered 503 or not at all, and never watched.
+    TurnedAway,
+    /// It begins with a broken PROXY header.
+    Preface,
 }
 
 /// How a client behaves.
@@ -317,6 +321,13 @@ impl Pipe {
     ) -> Moment {
         let (since, time) = self.patience(settings, drain);
         since.max(idle_since).max(self.last_taken_at) + time
+    }
+
+    /// Whether it has been idle for so long that it may have to make room.
+    pub(crate) fn may_make_room(&self, now: Moment) -> bool {
+        let since = self.accepted_at.max(self.last_taken_at);
+        let is_idle = self.phase == Phase::Idle && !self.is_blocked && self.finished_at.is_none();
+        is_idle && now >= since + Duration::from_millis(ROOM_IDLE_MS)
     }
 
     /// What is wrong with a close at `now`, at which the peer may have lost an answer, or before

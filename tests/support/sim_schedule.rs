@@ -2,6 +2,7 @@
 //! until nothing is left, and everything that must hold then. Knows no kernel but the scripted.
 
 use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use corelane::proto::CloseReason;
 use corelane::sys::Kernel;
 use corelane::wire::refusal::Refusal;
 use corelane::worker::{Mail, Stats, Worker, WorkerParts, mailbox};
-use corelane::{Bytes, Error, Settings};
+use corelane::{Bytes, Error, Network, Settings, WhenFull};
 
 use crate::random::Random;
 use crate::sim_client::{
@@ -21,7 +22,7 @@ use crate::sim_client::{
 };
 use crate::sim_faults::Faults;
 use crate::sim_kernel::{SimKernel, client_of};
-use crate::sim_pipe::{Pipe, Plan};
+use crate::sim_pipe::{Abrupt, Pipe, Plan};
 use crate::sim_verdict::judge_pipe;
 use crate::sim_world::World;
 
@@ -42,6 +43,7 @@ pub(crate) struct Reached {
     pub(crate) answers: u64,
     pub(crate) aborted: u64,
     pub(crate) exhausted: u64,
+    pub(crate) failed: u64,
     pub(crate) table_full: u64,
 }
 
@@ -53,6 +55,7 @@ impl Reached {
             answers: stats.tally.answers,
             aborted: stats.accept_aborted,
             exhausted: stats.accept_exhausted,
+            failed: stats.accept_failed,
             table_full: stats.table_full,
         }
     }
@@ -66,6 +69,7 @@ impl Reached {
         self.answers += other.answers;
         self.aborted += other.aborted;
         self.exhausted += other.exhausted;
+        self.failed += other.failed;
         self.table_full += other.table_full;
     }
 }
@@ -73,12 +77,16 @@ impl Reached {
 /// Runs the simulation of `seed`.
 pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     let mut random = Random::new(seed);
-    let settings = settings(&mut random);
-    let world = Rc::new(RefCell::new(world(&mut random, &settings)));
+    let mut settings = settings(&mut random);
+    // Drawn apart, so that what seeds stood for before stays as it was.
+    let mut crowd = Random::new(!seed);
+    limit(&mut crowd, &mut settings);
+    let world = Rc::new(RefCell::new(world(&mut random, &mut crowd, &settings)));
     let kernel = SimKernel(Rc::clone(&world));
     let (post, mailbox) = mailbox(kernel.waker());
     world.borrow_mut().set_post(post.clone());
     let connections_max = random.pick(&[1, 2, 4, 64, 64, 64]);
+    world.borrow_mut().connections_max = connections_max;
     let board = Arc::new(Board::new(Clock::new(), 1));
     let parts = WorkerParts {
         index: 0,
@@ -141,7 +149,18 @@ fn settings(random: &mut Random) -> Settings {
     settings
 }
 
-fn world(random: &mut Random, settings: &Settings) -> World {
+/// How many connections there may be, and whether they begin with a PROXY header.
+fn limit(random: &mut Random, settings: &mut Settings) {
+    settings.connections_soft_max = random.pick(&[None, Some(1), Some(3), Some(100)]);
+    settings.connections_full = random.pick(&[WhenFull::Pause, WhenFull::Refuse]);
+    match random.below(4) {
+        0 => settings.connections_per_address_max = Some(random.between(1, 3)),
+        1 => settings.proxy_protocol_from = vec![Network::from(IpAddr::V4(Ipv4Addr::LOCALHOST))],
+        _ => {}
+    }
+}
+
+fn world(random: &mut Random, crowd: &mut Random, settings: &Settings) -> World {
     let taste = Taste {
         requests_max: random.pick(&[1, 3, 6, 20]),
         request_body_max: random
@@ -156,9 +175,17 @@ fn world(random: &mut Random, settings: &Settings) -> World {
     let pipes: Vec<_> = (0..clients)
         .map(|client| {
             let mut script = Script::default();
+            let is_broken = !settings.proxy_protocol_from.is_empty() && crowd.one_in(6);
+            if !settings.proxy_protocol_from.is_empty() {
+                script.write_preface(crowd, client, is_broken);
+            }
             script.write(random, client, &taste);
             let plan = plan(random, &script);
-            Pipe::new(script, plan)
+            let mut pipe = Pipe::new(script, plan);
+            if is_broken {
+                pipe.abrupt = Some(Abrupt::Preface);
+            }
+            pipe
         })
         .collect();
     let mut faults = Faults { early_ends: 4, jumps: 3, stale: 4, ..Faults::default() };
@@ -354,6 +381,7 @@ fn judge_end(stats: &Stats, world: &mut World) -> Result<(), String> {
             && stats.accepted == 1
             && world.counts.aborted == 0
             && world.pipes.len() == 1
+            && stats.closes[CloseReason::MadeRoom as usize] == 0
             && stats.closes[reason as usize] != 1
         {
             return Err(format!("ended by {reason:?}, counted {:?}", stats.closes));
@@ -379,13 +407,13 @@ fn judge_stats(stats: &Stats, world: &World) -> Result<(), String> {
         ("accepted", stats.accepted, counts.accepted),
         ("closed", stats.closes.iter().sum(), counts.accepted),
         ("aborted", stats.accept_aborted, counts.aborted),
-        ("exhausted", stats.accept_exhausted, counts.exhausted),
+        ("exhausted", stats.accept_exhausted + stats.accept_failed, counts.exhausted),
         ("received", stats.bytes_received, counts.received),
         ("sent", stats.bytes_sent, counts.sent),
         ("requests", tally.requests, counts.handled),
         ("by route", tally.by_route.iter().sum(), counts.handled),
         ("panics", tally.panics, counts.panics),
-        ("answers", tally.answers, counts.handled + refusals),
+        ("answers", tally.answers, counts.handled + refusals + counts.unavailable),
         ("by class", tally.by_class.iter().sum(), tally.answers),
     ] {
         if worker != kernel {

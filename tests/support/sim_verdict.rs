@@ -6,7 +6,7 @@ use corelane::proto::CloseReason;
 
 use crate::response_reader::{Answer, read_answer};
 use crate::sim_client::{Expected, Item, pattern};
-use crate::sim_pipe::{Pipe, Place};
+use crate::sim_pipe::{Abrupt, Pipe, Place};
 use crate::sim_world::World;
 
 /// What a connection came to.
@@ -35,6 +35,13 @@ pub(crate) fn judge_pipe(pipe: &Pipe, client: usize, world: &World) -> Result<Ve
             return Ok(Verdict::default());
         }
         place => return Err(format!("it is {place:?} at the end")),
+    }
+    match pipe.abrupt {
+        Some(Abrupt::TurnedAway) => return judge_turned_away(pipe).map(|()| Verdict::default()),
+        Some(Abrupt::Preface) if !pipe.taken.is_empty() || world.handled[client] > 0 => {
+            return Err("it was served without a header".to_owned());
+        }
+        _ => {}
     }
     let items = &pipe.script.items;
     let (mut at, mut answered, mut verdict) = (0, 0, Verdict::default());
@@ -83,6 +90,15 @@ pub(crate) fn judge_pipe(pipe: &Pipe, client: usize, world: &World) -> Result<Ve
     Ok(verdict)
 }
 
+/// There was no room for it: it may have been told so, and nothing else.
+fn judge_turned_away(pipe: &Pipe) -> Result<(), String> {
+    let said = read_answer(&pipe.taken, |_| false)?;
+    if said.is_some_and(|answer| answer.status != 503 || !answer.closes) {
+        return Err("it was turned away with another answer".to_owned());
+    }
+    Ok(())
+}
+
 /// Why a connection ended whose answers all came whole.
 fn reason(
     pipe: &Pipe,
@@ -92,7 +108,8 @@ fn reason(
     last: Option<CloseReason>,
 ) -> Option<CloseReason> {
     // A drain may have been the first to say that the answer is the last.
-    if pipe.abrupt.is_some() || (world.drain.is_some() && !is_refused) {
+    let is_within_preface = pipe.read < pipe.script.preface;
+    if pipe.abrupt.is_some() || is_within_preface || (world.drain.is_some() && !is_refused) {
         return None;
     }
     let quiet = match (pipe.end_told, pipe.taken.is_empty()) {

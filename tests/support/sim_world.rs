@@ -21,7 +21,11 @@ use crate::sim_pipe::{Abrupt, Pipe, Place};
 const IDLE_TURNS_MAX: u32 = 64;
 
 /// Errors of `accept(2)` that are about the kernel and not about one connection.
-const EXHAUSTED: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+const EXHAUSTED: [i32; 6] =
+    [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EINVAL, libc::EACCES];
+
+/// Errors of `accept(2)` that are about one connection.
+const ABORTED: [i32; 4] = [libc::ECONNABORTED, libc::EPROTO, libc::EHOSTDOWN, libc::ENONET];
 
 #[derive(Debug, Default)]
 struct SimListener {
@@ -37,6 +41,8 @@ pub(crate) struct World {
     pub(crate) now: Moment,
     pub(crate) pipes: Vec<Pipe>,
     pub(crate) settings: Settings,
+    /// Connections the worker may have.
+    pub(crate) connections_max: usize,
     pub(crate) faults: Faults,
     pub(crate) counts: Counts,
     /// Requests of each client that were handled.
@@ -82,6 +88,7 @@ impl World {
             handled: vec![0; pipes.len()],
             pipes,
             settings,
+            connections_max: usize::MAX,
             faults,
             counts: Counts::default(),
             fault: None,
@@ -362,7 +369,7 @@ impl World {
         if World::is_due(&mut self.faults.aborted, &mut self.random, 3) {
             self.pipes[client].place = Place::Closed;
             self.counts.aborted += 1;
-            return Err(io::Error::from_raw_os_error(libc::ECONNABORTED));
+            return Err(io::Error::from_raw_os_error(self.random.pick(&ABORTED)));
         }
         self.counts.accepted += 1;
         self.pipes[client].accept(self.now);
@@ -447,15 +454,27 @@ impl World {
         }
         self.has_progressed |= len > 0;
         self.counts.sent += len as u64;
+        if pipe.token.is_none() && len > 0 {
+            self.counts.unavailable += 1;
+        }
         pipe.take(segments, len, offered, self.now);
         if len == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(len) }
     }
 
     pub(crate) fn close(&mut self, client: usize) {
         self.has_progressed = true;
+        let open = self.open();
+        let soft_max = self.connections_max - self.connections_max / 8;
+        let soft_max = self.settings.connections_soft_max.unwrap_or(soft_max);
+        let is_crowded = open > self.connections_max
+            || self.settings.connections_per_address_max.is_some_and(|max| open > max);
         let pipe = &mut self.pipes[client];
         pipe.place = Place::Closed;
         pipe.closed_at = self.now;
+        if pipe.token.is_none() && is_crowded && pipe.abrupt != Some(Abrupt::Unwatched) {
+            pipe.abrupt = Some(Abrupt::TurnedAway);
+        }
+        let makes_room = open >= soft_max && pipe.may_make_room(self.now);
         if let Some(token) = pipe.token.take()
             && World::is_due(&mut self.faults.stale, &mut self.random, 2)
         {
@@ -472,7 +491,7 @@ impl World {
         if pipe.is_blocked {
             pipe.abrupt.get_or_insert(Abrupt::Blocked);
         }
-        if let Some(fault) = fault {
+        if let Some(fault) = fault.filter(|_| !makes_room) {
             self.note(format!("client {client}: {fault}"));
         }
     }
