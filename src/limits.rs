@@ -80,8 +80,8 @@ pub const CONNECTIONS_MAX: usize = 1 << 20;
 /// Networks in one setting: each is compared in turn, at an accept or for a client's address.
 pub const NETWORKS_MAX: usize = 256;
 
-/// Slots looked at in one search for idle connections: 16 µs of a turn at 4 ns each. In a larger
-/// table the next search goes on where the last one ended.
+/// Slots looked at in one search for idle connections: half a megabyte is read at most. In a
+/// larger table the next search goes on where the last one ended.
 pub const ROOM_SCAN_SLOTS: usize = 4 * 1024;
 
 /// Idle connections that one search finds, to be ended one after the other: a search for each
