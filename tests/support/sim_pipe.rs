@@ -327,7 +327,8 @@ impl Pipe {
     pub(crate) fn may_make_room(&self, now: Moment) -> bool {
         let since = self.accepted_at.max(self.last_taken_at);
         let is_idle = self.phase == Phase::Idle && !self.is_blocked && self.finished_at.is_none();
-        is_idle && now >= since + Duration::from_millis(ROOM_IDLE_MS)
+        let is_within_preface = self.read > 0 && self.read < self.script.preface;
+        is_idle && !is_within_preface && now >= since + Duration::from_millis(ROOM_IDLE_MS)
     }
 
     /// What is wrong with a close at `now`, at which the peer may have lost an answer, or before
