@@ -73,7 +73,7 @@
 //! | `drain_time` | 30 s | what still runs is cut |
 //! | `drain_idle_time` | 500 ms | idle connections are closed |
 //! | `backlog` | 4,096 connections | the kernel drops SYNs |
-//! | `notsent_bytes` | 128 KiB in the kernel | the rest of an answer waits with us |
+//! | `notsent_bytes` | 16 KiB in the kernel | the rest of an answer waits with us |
 //!
 //! Bounds that are not settings stand in [`limits`], each with its reason.
 //!
