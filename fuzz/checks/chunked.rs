@@ -2,7 +2,7 @@
 //! cut. Knows that the reference has no bounds on extensions and trailers.
 
 #[path = "../../tests/support/chunked_reference.rs"]
-mod chunked_reference;
+pub(crate) mod chunked_reference;
 
 use corelane::limits::{CHUNK_EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX};
 use corelane::wire::chunked::{ChunkedDecoder, Step};

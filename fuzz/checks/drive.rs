@@ -2,16 +2,32 @@
 //! machine's entry points, so that the check of a connection need not.
 
 #[path = "../../tests/support/machine.rs"]
-#[allow(dead_code, reason = "here no deadline passes")]
 mod machine;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use corelane::api::{Intake, Waker};
 use corelane::proto::{CloseReason, Want};
-use corelane::{Handler, HandlerResult, Method, Request, Response, Router, Settings};
+use corelane::{Error, Handler, HandlerResult, Method, Request, Response, Settings, Sink};
 
 use self::machine::Machine;
+use super::application::{self, Promised};
+use super::input::Pieces;
+
+/// Wakes and answers that come home to a connection until it must be closed; far more than any
+/// stream of bytes here can ask for.
+const EVENTS_MAX: usize = 100_000;
+
+/// How a stream arrives, and what happens elsewhere meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) pieces: Pieces,
+    /// Promises are kept only when nothing else can happen, instead of at once.
+    pub(crate) is_late: bool,
+    /// The connection is woken behind each piece, for no reason.
+    pub(crate) wakes: bool,
+}
 
 /// All that came of a stream.
 #[derive(Debug)]
@@ -25,65 +41,152 @@ pub(crate) struct Transcript {
     pub(crate) ended_early: bool,
 }
 
-/// Sends `bytes` in pieces that end at `ends`, and then the end of the stream.
-pub(crate) fn run(
-    bytes: &[u8],
-    ends: impl IntoIterator<Item = usize>,
-    settings: &Settings,
-) -> Transcript {
-    let handled = Rc::new(RefCell::new(Vec::new()));
-    let application = Recorder { router: echo(), handled: Rc::clone(&handled) };
-    let mut machine = Machine::new(settings.clone(), application);
+/// Sends `bytes` in pieces, and then the end of the stream.
+pub(crate) fn run(bytes: &[u8], schedule: Schedule, settings: &Settings) -> Transcript {
+    let mut driven = Driven::new(settings, schedule);
     let mut from = 0;
     let mut early = None;
-    for to in ends {
-        let want = machine.feed(&bytes[from..to]);
-        if let Want::Close(reason) = want {
-            early = Some(reason);
+    for to in schedule.pieces.ends(bytes.len()) {
+        early = driven.feed(&bytes[from..to]);
+        if early.is_some() {
             break;
         }
-        assert_eq!(want, Want::Receive, "all was fed");
         from = to;
     }
-    let end = early.unwrap_or_else(|| match machine.peer_closed() {
-        Want::Close(reason) => reason,
-        want => panic!("{want:?} behind the end of the stream"),
-    });
-    assert_eq!(machine.tally.panics, 0);
-    let handled = handled.take();
-    assert_eq!(machine.tally.requests, handled.len() as u64);
+    let end = early.unwrap_or_else(|| driven.finish());
+    let Driven { machine, log, .. } = driven;
+    assert_eq!((machine.tally.panics, machine.tally.later_unwanted), (0, 0));
+    let handled = log.take().handled;
+    let unread = u64::from(end == CloseReason::BodyUnread);
+    assert_eq!(machine.tally.requests, handled.len() as u64 + unread);
     Transcript { sent: machine.sent, handled, end, ended_early: early.is_some() }
 }
 
-/// The application: small, with one of each kind of answer.
-fn echo() -> Router {
-    Router::new()
-        .get("/", |_, res| res.text("Hello, World!"))
-        .get("/users/{id}", |req, res| {
-            let id: u32 = req.param("id")?;
-            res.header("X-Number", id.to_string()).text(format_args!("user {id}"))
-        })
-        .get("/large", |_, res| res.bytes(vec![b'x'; 20_000]))
-        .get("/close", |_, res| res.close().text("bye"))
-        .post("/echo", |req, res| res.bytes(req.body()))
+struct Driven {
+    machine: Machine<Recorder>,
+    promised: Promised,
+    log: Rc<RefCell<Log>>,
+    schedule: Schedule,
 }
 
+impl Driven {
+    fn new(settings: &Settings, schedule: Schedule) -> Driven {
+        let (promised, log) = (Promised::default(), Rc::default());
+        let application = application::router(&promised);
+        let recorder = Recorder { application, log: Rc::clone(&log) };
+        Driven { machine: Machine::new(settings.clone(), recorder), promised, log, schedule }
+    }
+
+    /// Receives all of `bytes`, unless the end comes before.
+    fn feed(&mut self, mut bytes: &[u8]) -> Option<CloseReason> {
+        loop {
+            let (len, want) = self.machine.receive(bytes);
+            bytes = &bytes[len..];
+            match self.settle(want) {
+                Want::Close(reason) => return Some(reason),
+                want => assert_eq!(want, Want::Receive),
+            }
+            if bytes.is_empty() {
+                break;
+            }
+        }
+        let waker = self.log.borrow().waker.clone().filter(|_| self.schedule.wakes)?;
+        waker.wake();
+        let want = self.machine.come_home()?;
+        match self.settle(want) {
+            Want::Close(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Lets happen what happens elsewhere, and where that may be late, only what must happen
+    /// before more is received.
+    fn settle(&mut self, mut want: Want) -> Want {
+        for _ in 0..EVENTS_MAX {
+            want = match want {
+                Want::Close(_) => return want,
+                Want::Again => self.machine.again(),
+                Want::Receive if self.schedule.is_late => return want,
+                Want::Receive | Want::Hold => match self.come_home() {
+                    Some(want) => want,
+                    None => return want,
+                },
+            };
+        }
+        panic!("{want:?} after {EVENTS_MAX} events");
+    }
+
+    /// The next parcel; if there is none, of a promise that is kept now.
+    fn come_home(&mut self) -> Option<Want> {
+        self.machine.come_home().or_else(|| {
+            self.promised.keep_next();
+            self.machine.come_home()
+        })
+    }
+
+    /// The peer ends its side, and is listened to again when its answers are given.
+    fn finish(&mut self) -> CloseReason {
+        self.schedule.is_late = false;
+        for _ in 0..EVENTS_MAX {
+            let want = self.machine.peer_closed();
+            if let Want::Close(reason) = self.settle(want) {
+                return reason;
+            }
+        }
+        panic!("no end behind the end of the stream");
+    }
+}
+
+/// What the application was asked.
+#[derive(Default)]
+struct Log {
+    handled: Vec<bool>,
+    waker: Option<Waker>,
+}
+
+/// The application, and a log of its requests.
 struct Recorder {
-    router: Router,
-    handled: Rc<RefCell<Vec<bool>>>,
+    application: corelane::Router,
+    log: Rc<RefCell<Log>>,
+}
+
+impl Recorder {
+    fn note(&self, request: &Request<'_>) {
+        let mut log = self.log.borrow_mut();
+        log.handled.push(request.method() == Method::Head);
+        log.waker.get_or_insert_with(|| request.waker());
+    }
 }
 
 impl Handler for Recorder {
     fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
-        self.handled.borrow_mut().push(request.method() == Method::Head);
-        self.router.handle(request, response)
+        self.note(request);
+        self.application.handle(request, response)
+    }
+
+    fn has_sinks(&self) -> bool {
+        self.application.has_sinks()
+    }
+
+    fn intake(&mut self, request: &Request<'_>) -> Result<Intake, Error> {
+        self.application.intake(request)
+    }
+
+    fn finish(
+        &mut self,
+        sink: Box<dyn Sink>,
+        request: &Request<'_>,
+        response: Response<'_>,
+    ) -> HandlerResult {
+        self.note(request);
+        self.application.finish(sink, request, response)
     }
 
     fn check(&self) -> Result<(), String> {
-        self.router.check()
+        self.application.check()
     }
 
     fn routes(&self) -> Vec<String> {
-        self.router.routes()
+        self.application.routes()
     }
 }

@@ -35,6 +35,9 @@ impl<'a> Input<'a> {
 pub(crate) struct Pieces([u8; 4]);
 
 impl Pieces {
+    /// All at once.
+    pub(crate) const WHOLE: Pieces = Pieces([0; 4]);
+
     /// Where the pieces of `len` bytes end; the last one at `len`.
     pub(crate) fn ends(self, len: usize) -> impl Iterator<Item = usize> {
         let mut lengths = self.0.into_iter().cycle();

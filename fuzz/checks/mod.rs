@@ -8,6 +8,7 @@ pub mod head;
 pub mod head_differential;
 pub mod target;
 
+mod application;
 mod drive;
 mod framing_reference;
 mod host_reference;
