@@ -53,4 +53,6 @@ replays! {
     targets_are_judged_as_the_grammar_says: target;
     connections_answer_the_same_however_they_are_cut: connection;
     command_lines_give_a_plan_or_a_reason: config;
+    proxy_headers_are_read_as_their_document_says: proxy_header;
+    clients_hide_nothing_that_proxies_add: forwarded;
 }

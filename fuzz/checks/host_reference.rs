@@ -41,7 +41,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// `IPv6address`: eight groups, of which one `::` stands for one or more.
-fn is_ipv6(address: &str) -> bool {
+pub(crate) fn is_ipv6(address: &str) -> bool {
     match address.split_once("::") {
         Some((left, right)) => {
             let left = if left.is_empty() { Some(0) } else { groups(left, false) };
@@ -69,7 +69,7 @@ fn groups(text: &str, may_end_in_ipv4: bool) -> Option<usize> {
     Some(count)
 }
 
-fn is_ipv4(text: &str) -> bool {
+pub(crate) fn is_ipv4(text: &str) -> bool {
     let is_octet = |octet: &str| {
         let has_leading_zero = octet.len() > 1 && octet.starts_with('0');
         let digits = octet.chars().map(|char| char.to_digit(10));

@@ -4,8 +4,10 @@
 pub mod chunked;
 pub mod config;
 pub mod connection;
+pub mod forwarded;
 pub mod head;
 pub mod head_differential;
+pub mod proxy_header;
 pub mod target;
 
 mod application;
