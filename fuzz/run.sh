@@ -30,7 +30,7 @@ for target in "${targets[@]}"; do
     log=$(mktemp)
     mkdir -p "$corpora/$target" "artifacts/$target" "corpus/$target"
     arguments=(-max_total_time="$seconds" -max_len="$(max_len "$target")" -rss_limit_mb=2048)
-    arguments+=(-print_final_stats=1 -artifact_prefix="artifacts/$target/")
+    arguments+=(-print_final_stats=1 -report_slow_units=600 -artifact_prefix="artifacts/$target/")
     [ ! -f "dictionaries/$target.dict" ] || arguments+=(-dict="dictionaries/$target.dict")
     before=$(find "artifacts/$target" -type f | wc -l)
     TIMEFORMAT='cpu: %U %S'
