@@ -188,7 +188,8 @@ impl<'a> Request<'a> {
 
     /// Whether the client waits for leave to send its body (RFC 9110 section 10.1.1).
     pub fn expects_continue(&self) -> bool {
-        self.version() == Version::Http11 && self.header_bytes("expect").is_some()
+        let expects = |value: &[u8]| value.eq_ignore_ascii_case(b"100-continue");
+        self.version() == Version::Http11 && self.header_bytes("expect").is_some_and(expects)
     }
 
     /// Wakes this request's connection from any thread, so that its [`super::Sink`] or
