@@ -128,6 +128,17 @@ pub const ACCEPT_PAUSE_MS: u64 = 10;
 /// Milliseconds between two log lines about that.
 pub const ACCEPT_LOG_INTERVAL_MS: u64 = 10_000;
 
+/// Threads for blocking work of one server: beyond so many they only wait for each other.
+pub const BLOCKING_THREADS_MAX: usize = 1024;
+
+/// Milliseconds after which a thread for blocking work that had none ends: long enough to serve
+/// the next burst, short enough that an idle server is small again soon.
+pub const BLOCKING_IDLE_MS: u64 = 10_000;
+
+/// Milliseconds a server that has ended waits for the blocking jobs that still run. Nobody waits
+/// for their answers any more, so this is for what they write elsewhere.
+pub const BLOCKING_END_MS: u64 = 1_000;
+
 /// Highest service time a histogram tells apart, in nanoseconds (60 s); above, it saturates.
 pub const LATENCY_MAX_NS: u64 = 60_000_000_000;
 

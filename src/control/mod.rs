@@ -1,6 +1,7 @@
 //! Start, signals, drain, and the merging of what the workers measured.
 //! Knows nothing of the inside of a protocol.
 
+mod blocking;
 mod error;
 mod log;
 mod running;
@@ -8,6 +9,7 @@ mod server;
 mod spawn;
 
 pub use self::log::log_to_stderr;
+pub use blocking::BlockingPool;
 pub use error::{Result, StartError};
 pub use running::{Ended, Running, WorkerPlace};
 pub use server::Server;

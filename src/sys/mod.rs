@@ -2,6 +2,7 @@
 //! Knows no HTTP and not what the bytes mean.
 
 mod accept_failure;
+mod affinity;
 mod cgroup;
 mod cpu;
 mod cycles;
@@ -18,6 +19,7 @@ mod syscall;
 mod tuning;
 
 pub use accept_failure::AcceptFailure;
+pub use affinity::Affinity;
 pub use cpu::{CpuPlan, pin_current_thread, worker_cpus};
 pub use epoll::Epoll;
 pub use eventfd::EventFd;
