@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use corelane::api::{Home, NoBlocking, Outbox, Parcel, Remote};
+use corelane::api::{Home, NoBlocking, Outbox, Parcel, Pulse, Remote};
 use corelane::app::welcome::welcome;
 use corelane::clock::{Clock, Moment};
 use corelane::proto::Tally;
@@ -42,6 +42,7 @@ struct Bench {
     outbox: Outbox,
     router: Router,
     tally: Tally,
+    pulse: Pulse,
     settings: Settings,
     remote: Remote,
 }
@@ -63,6 +64,7 @@ impl Bench {
             outbox: Outbox::new(Some("corelane"), 1_700_000_000, remote.clone()),
             router: welcome(&corelane::WorkerInfo::new(0, board)),
             tally: Tally::new(8),
+            pulse: Pulse::new(0),
             settings: Settings::default(),
             remote,
         }
@@ -81,6 +83,7 @@ impl Bench {
             outbox: &mut self.outbox,
             handler: &mut self.router,
             tally: &mut self.tally,
+            pulse: &self.pulse,
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
             key: 0,
             remote: &self.remote,

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::api::{Blocking, Handler, Home, Job, Outbox, Parcel, Remote};
+use crate::api::{Blocking, Handler, Home, Job, Outbox, Parcel, Pulse, Remote};
 use crate::clock::Moment;
 use crate::proto::http1::{Assembly, Context, Http1};
 use crate::proto::{Tally, Want};
@@ -34,6 +34,7 @@ pub struct TestClient<H> {
     assembly: Assembly,
     outbox: Outbox,
     tally: Tally,
+    pulse: Pulse,
     inbox: Arc<Inbox>,
     remote: Remote,
 }
@@ -95,11 +96,14 @@ impl<H: Handler> TestClient<H> {
         let inbox = Arc::new(Inbox::default());
         let home = Arc::clone(&inbox) as Arc<dyn Home>;
         let remote = Remote::new(home, Arc::new(Inline));
+        let pulse = Pulse::new(0);
+        pulse.name_routes(handler.routes());
         TestClient {
             outbox: Outbox::new(settings.server_name.as_deref(), 0, remote.clone()),
             inbox,
             remote,
-            tally: Tally::new(handler.routes().len()),
+            tally: Tally::new(pulse.routes().len()),
+            pulse,
             assembly: Assembly::default(),
             handler,
             settings,
@@ -147,6 +151,7 @@ impl<H: Handler> TestClient<H> {
                 outbox: &mut self.outbox,
                 handler: &mut self.handler,
                 tally: &mut self.tally,
+                pulse: &self.pulse,
                 peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
                 key: 0,
                 remote: &self.remote,

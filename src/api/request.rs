@@ -2,14 +2,13 @@
 //! Knows nothing of connections; lives for one call.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use arrayvec::ArrayVec;
 use percent_encoding::percent_decode;
 
-use super::{Error, Remote, RequestKey, Waker};
+use super::{Error, Remote, RequestKey, RouteSlot, Waker};
 use crate::limits::ROUTE_PARAMS_MAX;
 use crate::settings::{ClientAddressField, Settings};
 use crate::wire::forwarded::{client_by_forwarded, client_by_x_forwarded_for};
@@ -20,17 +19,6 @@ use crate::wire::trailer;
 
 /// The parameters a route matched, as sent: name and raw value.
 pub type Params<'a> = ArrayVec<(&'a str, &'a [u8]), ROUTE_PARAMS_MAX>;
-
-/// Where the application notes which route matched, for statistics and logs.
-#[derive(Debug, Default)]
-pub struct RouteSlot(Cell<Option<u16>>);
-
-impl RouteSlot {
-    /// The number of the route, if one matched.
-    pub fn get(&self) -> Option<u16> {
-        self.0.get()
-    }
-}
 
 /// Where the parts of a request lie.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +69,7 @@ impl<'a> Request<'a> {
     /// Notes that route number `route` of [`super::Handler::routes`] answers this request.
     #[inline]
     pub fn note_route(&self, route: u16) {
-        self.route.0.set(Some(route));
+        self.route.note(route);
     }
 
     /// The method; [`Method::Unknown`] never reaches a handler.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::Pulse;
 use crate::clock::{Clock, Moment};
 
 /// One worker's figures on cache lines of their own, written by it alone and read by anyone.
@@ -25,13 +26,23 @@ pub struct Board {
     clock: Clock,
     started: Moment,
     published: Vec<Published>,
+    pulses: Vec<Arc<Pulse>>,
 }
 
 impl Board {
     /// A board for so many workers, none of them pinned yet.
     pub fn new(clock: Clock, workers: usize) -> Board {
         let published = (0..workers).map(|_| Published::default()).collect();
-        Board { clock, started: clock.now(), published }
+        let pulses = (0..workers).map(|worker| Arc::new(Pulse::new(worker))).collect();
+        Board { clock, started: clock.now(), published, pulses }
+    }
+
+    /// What a worker shows of its present turn.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    pub fn pulse(&self, worker: usize) -> &Arc<Pulse> {
+        &self.pulses[worker]
     }
 
     /// Notes that a worker is pinned; the first note stays.
@@ -47,10 +58,12 @@ impl Board {
         let workers = self
             .published
             .iter()
-            .map(|published| WorkerStatus {
+            .zip(&self.pulses)
+            .map(|(published, pulse)| WorkerStatus {
                 cpu: published.cpu.get().copied(),
                 requests: published.requests.load(Ordering::Relaxed),
                 connections: published.connections.load(Ordering::Relaxed),
+                stalls: pulse.stalls(),
             })
             .collect();
         ServerStatus { uptime: self.clock.now() - self.started, workers }
@@ -135,6 +148,8 @@ pub struct WorkerStatus {
     pub requests: u64,
     /// Connections open.
     pub connections: u64,
+    /// Turns that took longer than the setting `stall_time`.
+    pub stalls: u64,
 }
 
 #[cfg(test)]
@@ -151,7 +166,7 @@ mod tests {
         assert_eq!((info.status().requests(), info.status().connections()), (7, 2));
         assert_eq!(
             info.status().workers[1],
-            WorkerStatus { cpu: None, requests: 7, connections: 2 }
+            WorkerStatus { cpu: None, requests: 7, connections: 2, stalls: 0 }
         );
     }
 }

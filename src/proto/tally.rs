@@ -43,15 +43,15 @@ impl Tally {
         }
     }
 
-    /// Counts an answer of the application to a request that route number `route` matched.
+    /// Counts an answer of the application to a request that route number `route` matched, or
+    /// none if there is no such route.
     #[inline]
-    pub(super) fn answered(&mut self, status: Status, route: Option<u16>) {
+    pub(super) fn answered(&mut self, status: Status, route: u32) {
         self.requests += 1;
         self.answers += 1;
         self.by_class[usize::from(status.class())] += 1;
         let unmatched = self.by_route.len() - 1;
-        let route = route.map_or(unmatched, |route| usize::from(route).min(unmatched));
-        self.by_route[route] += 1;
+        self.by_route[(route as usize).min(unmatched)] += 1;
     }
 
     /// Counts an answer that nobody waits for.

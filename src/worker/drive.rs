@@ -157,6 +157,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             outbox: &mut self.outbox,
             handler: &mut self.handler,
             tally: &mut self.stats.tally,
+            pulse: &self.pulse,
             peer: connection.peer,
             key: key.pack(),
             remote: &self.remote,

@@ -22,7 +22,7 @@ use per_address::PerAddress;
 use room::Room;
 pub use stats::Stats;
 
-use crate::api::{Blocking, Board, Handler, Outbox, Parcel, Remote};
+use crate::api::{Blocking, Board, Handler, Outbox, Parcel, Pulse, Remote};
 use crate::clock::Moment;
 use crate::limits::{
     EVENTS_PER_TURN, LINGER_BYTES_MAX, MAIL_PER_TURN, PUBLISH_INTERVAL_MS, SPARE_ASSEMBLIES_MAX,
@@ -73,6 +73,8 @@ pub struct Worker<K: Kernel, H> {
     kernel: K,
     handler: H,
     parts: WorkerParts,
+    /// Its own on the board.
+    pulse: Arc<Pulse>,
     mailbox: Mailbox,
     now: Moment,
     ready: Vec<Readiness>,
@@ -106,6 +108,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     pub fn new(mut kernel: K, handler: H, parts: WorkerParts, mailbox: Mailbox) -> Worker<K, H> {
         let now = kernel.now();
         let mut pool = Pool::new(SPARE_ASSEMBLIES_MAX);
+        let pulse = Arc::clone(parts.board.pulse(parts.index));
+        pulse.name_routes(handler.routes());
         let home = Arc::new(mailbox.post(kernel.waker()));
         let remote = Remote::new(home, Arc::clone(&parts.blocking));
         let server_name = parts.settings.server_name.as_deref();
@@ -128,13 +132,14 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             accept_log_due: now,
             draining: None,
             stopping: false,
-            stats: Stats::new(handler.routes().len()),
+            stats: Stats::new(pulse.routes().len()),
             publish_due: None,
             published: (0, 0),
             publish_after: now,
             kernel,
             handler,
             parts,
+            pulse,
             mailbox,
         }
     }
@@ -201,6 +206,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// If the kernel refuses to wait.
     pub fn turn(&mut self) -> io::Result<()> {
         let timeout = self.next_timeout();
+        if timeout != Some(Duration::ZERO) {
+            self.pulse.rest();
+        }
         let mut ready = std::mem::take(&mut self.ready);
         self.kernel.wait(&mut ready, timeout)?;
         self.read_clock();
@@ -219,6 +227,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     fn read_clock(&mut self) {
         self.now = self.kernel.now();
+        self.pulse.begin(self.now);
         self.stats.turns += 1;
         if self.now >= self.date_due {
             self.outbox.refresh_date(self.kernel.unix_seconds());

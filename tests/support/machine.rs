@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use corelane::api::{Delivery, Home, NoBlocking, Outbox, Parcel, Remote};
+use corelane::api::{Delivery, Home, NoBlocking, Outbox, Parcel, Pulse, Remote};
 use corelane::clock::Moment;
 use corelane::proto::http1::{Assembly, Context, Http1};
 use corelane::proto::{Tally, Want};
@@ -22,6 +22,7 @@ pub(crate) struct Machine<H> {
     pub(crate) settings: Settings,
     pub(crate) now: Moment,
     pub(crate) tally: Tally,
+    pulse: Pulse,
     /// Everything it sent.
     pub(crate) sent: Vec<u8>,
     handler: H,
@@ -59,6 +60,7 @@ impl<H: Handler> Machine<H> {
             settings,
             now,
             tally: Tally::new(handler.routes().len()),
+            pulse: Pulse::new(0),
             sent: Vec::new(),
             handler,
             assembly: Assembly::default(),
@@ -73,6 +75,7 @@ impl<H: Handler> Machine<H> {
             outbox: &mut self.outbox,
             handler: &mut self.handler,
             tally: &mut self.tally,
+            pulse: &self.pulse,
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
             key: 0,
             remote: &self.remote,

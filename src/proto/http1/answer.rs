@@ -1,13 +1,14 @@
 //! Has requests answered: at once, later from elsewhere, or piece by piece.
 //! Knows nothing of how requests are read.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::request::request_parts;
 use super::{Assembly, Context, Http1, Persistence, Step};
 use crate::api::{
-    Asked, Delivery, Error, Handler, Outbox, Outcome, Persist, Promised, Pull, Request, RequestKey,
-    Response, RouteSlot, Sink, Streamed,
+    Asked, Delivery, Error, Handler, NO_ROUTE, Outbox, Outcome, Persist, Place, Promised, Pull,
+    Pulse, Request, RequestKey, Response, Sink, Streamed, panic_message,
 };
 use crate::clock::Moment;
 use crate::proto::CloseReason;
@@ -30,7 +31,7 @@ struct Known {
     head_only: bool,
     as_json: bool,
     version: Version,
-    route: Option<u16>,
+    route: u32,
     /// Of the head that is sent, where the body is streamed.
     status: Status,
 }
@@ -76,16 +77,17 @@ impl Http1 {
             head_only: head.method == Method::Head,
             as_json: false,
             version: head.version,
-            route: None,
+            route: NO_ROUTE,
             status: Status::OK,
         };
         let asked = self.asked(&known, cx.key);
-        let route = RouteSlot::default();
         let parts = request_parts(cx.assembly, body, cx.peer, asked.key, cx.remote, cx.settings);
-        let request = Request::new(parts, &route);
+        let slot = cx.pulse.slot();
+        let request = Request::new(parts, slot);
         cx.outbox.begin(asked);
-        let panicked = answer(cx.handler, sink, &request, cx.outbox);
-        known.route = route.get();
+        slot.begin(NO_ROUTE);
+        let panicked = answer(cx.handler, sink, &request, cx.outbox, cx.pulse);
+        known.route = slot.take();
         if cx.outbox.outcome() != Outcome::Answered {
             known.as_json = request.accepts_json();
         }
@@ -195,7 +197,7 @@ impl Http1 {
             }
         };
         if let Some(error) = outcome {
-            log_failure(cx.handler, known.route, &error);
+            log_failure(cx.pulse, known.route, &error);
             cx.outbox.answer_error(&error, known.as_json);
         }
         self.since = cx.now;
@@ -208,7 +210,7 @@ impl Http1 {
             cx.tally.later_expired += 1;
             cx.outbox.resume(self.asked(&known, cx.key), promised);
             let error = Error::new(Status::GATEWAY_TIMEOUT, "the answer did not come in time");
-            log_failure(cx.handler, known.route, &error);
+            log_failure(cx.pulse, known.route, &error);
             cx.outbox.answer_error(&error, known.as_json);
             self.since = cx.now;
             self.settle(cx, known, false);
@@ -242,7 +244,10 @@ impl Http1 {
             return Step::Wait;
         }
         let (known, outbox) = (pending.known, &mut *cx.outbox);
-        match catch_unwind(AssertUnwindSafe(|| outbox.pull(streamed))) {
+        cx.pulse.slot().begin(known.route);
+        let pulled = catch_unwind(AssertUnwindSafe(|| outbox.pull(streamed)));
+        cx.pulse.slot().take();
+        match pulled {
             Ok(Ok(Pull::More)) => Step::Next,
             Ok(Ok(Pull::Wait)) => {
                 pending.is_waiting = true;
@@ -257,11 +262,12 @@ impl Http1 {
                 Step::Next
             }
             Ok(Err(error)) => {
-                log_failure(cx.handler, known.route, &error);
+                log_failure(cx.pulse, known.route, &error);
                 self.end_incomplete(cx, &known, CloseReason::SourceFailed);
                 Step::Wait
             }
-            Err(_) => {
+            Err(payload) => {
+                log_panic(cx.pulse, known.route, "in the source of its answer", payload);
                 self.end_incomplete(cx, &known, CloseReason::Panicked);
                 Step::Wait
             }
@@ -278,8 +284,6 @@ impl Http1 {
         cx.tally.answered(known.status, known.route);
         if reason == CloseReason::Panicked {
             cx.tally.panics += 1;
-            let route = route_name(cx.handler, known.route);
-            log::error!("{route}: the source of its answer panicked");
         }
         self.end_with(reason);
     }
@@ -293,6 +297,7 @@ fn answer<H: Handler>(
     sink: Option<Box<dyn Sink>>,
     request: &Request<'_>,
     outbox: &mut Outbox,
+    pulse: &Pulse,
 ) -> bool {
     // After a panic only the handler's own state may be odd, and that is the handler's to mind.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -302,18 +307,17 @@ fn answer<H: Handler>(
             Some(sink) => handler.finish(sink, request, response).err(),
         }
     }));
-    match outcome {
-        Ok(None) if outbox.outcome() != Outcome::Open => false,
-        Ok(error) => {
-            answer_failure(request, outbox, error);
-            false
-        }
-        Err(_) => {
-            log::error!("{} {}: the handler panicked", request.method().name(), request.path());
-            outbox.answer_panic(request.accepts_json());
-            true
-        }
-    }
+    let outcome = match outcome {
+        Ok(None) if outbox.outcome() != Outcome::Open => return false,
+        // An error is the application's too, and so is what its text and its drop do.
+        Ok(error) => catch_unwind(AssertUnwindSafe(|| answer_failure(request, outbox, error))),
+        Err(payload) => Err(payload),
+    };
+    let Err(payload) = outcome else { return false };
+    let at = format!("at {} {}", request.method().name(), request.path());
+    log_panic(pulse, pulse.slot().get(), &at, payload);
+    outbox.answer_panic(request.accepts_json());
+    true
 }
 
 #[cold]
@@ -330,13 +334,15 @@ fn answer_failure(request: &Request<'_>, outbox: &mut Outbox, error: Option<Erro
 }
 
 #[cold]
-fn log_failure<H: Handler>(handler: &H, route: Option<u16>, error: &Error) {
+fn log_failure(pulse: &Pulse, route: u32, error: &Error) {
     if error.status().class() == 5 {
-        log::error!("{}: {error}", route_name(handler, route));
+        log::error!("{}: {error}", pulse.name_of(Place::of(route)));
     }
 }
 
-fn route_name<H: Handler>(handler: &H, route: Option<u16>) -> String {
-    let name = route.and_then(|route| handler.routes().into_iter().nth(usize::from(route)));
-    name.unwrap_or_else(|| "(no route)".to_owned())
+/// Logs a panic of the application, and `at` what.
+#[cold]
+pub(super) fn log_panic(pulse: &Pulse, route: u32, at: &str, payload: Box<dyn Any + Send>) {
+    let (name, why) = (pulse.name_of(Place::of(route)), panic_message(payload));
+    log::error!("{name} panicked {at}: {why}");
 }

@@ -26,6 +26,8 @@ pub struct Assembly {
     pub(super) body: Vec<u8>,
     /// Who takes the body in pieces.
     pub(super) sink: Option<Box<dyn Sink>>,
+    /// The number of the sink's route.
+    pub(super) sink_route: u32,
     /// The trailer section so far.
     pub(super) trailers: Vec<u8>,
 }

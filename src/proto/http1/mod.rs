@@ -17,7 +17,7 @@ pub use assembly::Assembly;
 pub use state::{Persistence, Reading, State, Writing};
 
 use super::{CloseReason, Tally, Want};
-use crate::api::{Delivery, Handler, Outbox, Remote};
+use crate::api::{Delivery, Handler, Outbox, Pulse, Remote};
 use crate::clock::Moment;
 use crate::limits::{BLOCK_BYTES, GATHER_BYTES};
 use crate::settings::Settings;
@@ -38,6 +38,8 @@ pub struct Context<'a, H> {
     pub handler: &'a mut H,
     /// Who counts.
     pub tally: &'a mut Tally,
+    /// Where the worker shows what is at work.
+    pub pulse: &'a Pulse,
     /// The peer's address.
     pub peer: SocketAddr,
     /// The connection's packed key, for what comes back to it from elsewhere.

@@ -1,15 +1,16 @@
 //! Reads requests: heads, and bodies that are not whole in their block; refuses what breaks a rule.
 //! Knows nothing of answers but that some are refusals.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::answer::BodyPlace;
+use super::answer::{BodyPlace, log_panic};
 use super::body::{BodyReader, Piece};
 use super::{Assembly, Context, Http1, Step, Taker, patience};
 use crate::api::{
-    self, Asked, Error, Handler, Intake, Persist, Remote, Request, RequestKey, RequestParts,
-    RouteSlot, Sink, Taken,
+    self, Asked, Error, Handler, Intake, NO_ROUTE, Persist, Remote, Request, RequestKey,
+    RequestParts, Sink, Taken,
 };
 use crate::proto::CloseReason;
 use crate::settings::Settings;
@@ -25,7 +26,7 @@ enum Fed {
     Taken,
     Waits,
     Failed(Error),
-    Panicked,
+    Panicked(Box<dyn Any + Send>),
 }
 
 impl Http1 {
@@ -119,17 +120,20 @@ impl Http1 {
         &mut self,
         cx: &mut Context<'_, H>,
     ) -> Result<Option<Box<dyn Sink>>, Step> {
-        let route = RouteSlot::default();
+        let slot = cx.pulse.slot();
         let key = RequestKey { connection: cx.key, number: self.requests.wrapping_add(1) };
         let parts = request_parts(cx.assembly, &[], cx.peer, key, cx.remote, cx.settings);
-        let request = Request::new(parts, &route);
+        let request = Request::new(parts, slot);
         let handler = &mut *cx.handler;
+        slot.begin(NO_ROUTE);
         let intake = catch_unwind(AssertUnwindSafe(|| handler.intake(&request)));
+        let route = slot.take();
+        cx.assembly.sink_route = route;
         match intake {
             Ok(Ok(Intake::Whole)) => Ok(None),
             Ok(Ok(Intake::Stream(sink))) => Ok(Some(sink)),
-            Ok(Err(error)) => Err(self.decline(cx, &error, route.get())),
-            Err(_) => Err(self.decline_panicked(cx)),
+            Ok(Err(error)) => Err(self.decline(cx, &error, route)),
+            Err(payload) => Err(self.decline_panicked(cx, route, payload)),
         }
     }
 
@@ -148,7 +152,11 @@ impl Http1 {
                         assembly.body.extend_from_slice(data);
                         continue;
                     };
-                    match feed(&mut **sink, &mut assembly.reader, data, &mut at) {
+                    let route = assembly.sink_route;
+                    cx.pulse.slot().begin(route);
+                    let fed = feed(&mut **sink, &mut assembly.reader, data, &mut at);
+                    cx.pulse.slot().take();
+                    match fed {
                         Fed::Taken => {}
                         Fed::Waits => {
                             assembly.block.cut(head_len, at);
@@ -157,8 +165,10 @@ impl Http1 {
                             self.move_up(cx);
                             return Step::Wait;
                         }
-                        Fed::Failed(error) => return self.decline(cx, &error, None),
-                        Fed::Panicked => return self.decline_panicked(cx),
+                        Fed::Failed(error) => return self.decline(cx, &error, route),
+                        Fed::Panicked(payload) => {
+                            return self.decline_panicked(cx, route, payload);
+                        }
                     }
                 }
                 Ok(Piece::NeedMore { trailers }) => {
@@ -210,12 +220,7 @@ impl Http1 {
 
     /// Answers a request whose body its handler does not want. The body is not read.
     #[cold]
-    fn decline<H: Handler>(
-        &mut self,
-        cx: &mut Context<'_, H>,
-        error: &Error,
-        route: Option<u16>,
-    ) -> Step {
+    fn decline<H: Handler>(&mut self, cx: &mut Context<'_, H>, error: &Error, route: u32) -> Step {
         let as_json = self.begin_declining(cx);
         cx.outbox.answer_error(error, as_json);
         cx.tally.answered(error.status(), route);
@@ -224,11 +229,16 @@ impl Http1 {
     }
 
     #[cold]
-    fn decline_panicked<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Step {
-        log::error!("a handler panicked while it took a body");
+    fn decline_panicked<H: Handler>(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        route: u32,
+        payload: Box<dyn Any + Send>,
+    ) -> Step {
+        log_panic(cx.pulse, route, "while it took a body", payload);
         let as_json = self.begin_declining(cx);
         cx.outbox.answer_panic(as_json);
-        cx.tally.answered(Status::INTERNAL_SERVER_ERROR, None);
+        cx.tally.answered(Status::INTERNAL_SERVER_ERROR, route);
         cx.tally.panics += 1;
         self.end_unread(cx, CloseReason::Panicked);
         Step::Wait
@@ -237,7 +247,8 @@ impl Http1 {
     /// A sink was not ready for so long that its client should not wait any more.
     pub(super) fn give_up_sink<H: Handler>(&mut self, cx: &mut Context<'_, H>) {
         let message = "the body could not be taken in time";
-        self.decline(cx, &Error::new(Status::GATEWAY_TIMEOUT, message), None);
+        let route = cx.assembly.sink_route;
+        self.decline(cx, &Error::new(Status::GATEWAY_TIMEOUT, message), route);
     }
 
     fn begin_declining<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> bool {
@@ -299,7 +310,7 @@ fn feed(sink: &mut dyn Sink, reader: &mut BodyReader, data: &[u8], at: &mut usiz
             Fed::Waits
         }
         Ok(Err(error)) => Fed::Failed(error),
-        Err(_) => Fed::Panicked,
+        Err(payload) => Fed::Panicked(payload),
     }
 }
 

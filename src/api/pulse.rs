@@ -1,0 +1,220 @@
+//! What a worker shows of its present turn while it has it: when it began and the route at work.
+//! Knows nothing of who looks, nor of when a turn is too long.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::clock::Moment;
+
+/// No handler is at work.
+const OUTSIDE: u32 = u32::MAX;
+
+/// A handler is at work and has noted no route: above the number of every route.
+pub const NO_ROUTE: u32 = u32::MAX - 1;
+
+/// Where the application notes which route matched, for statistics and logs.
+///
+/// Written by one worker and read by any thread: relaxed stores, which cost what plain ones do.
+#[derive(Debug)]
+pub struct RouteSlot {
+    route: AtomicU32,
+    /// Calls of the application so far, so that one long call is told from many short ones.
+    calls: AtomicU32,
+}
+
+impl Default for RouteSlot {
+    fn default() -> RouteSlot {
+        RouteSlot { route: AtomicU32::new(OUTSIDE), calls: AtomicU32::new(0) }
+    }
+}
+
+impl RouteSlot {
+    /// The application is called for route number `route`, or for [`NO_ROUTE`] yet.
+    #[inline]
+    pub fn begin(&self, route: u32) {
+        // One writer: load and store make the increment, without a locked instruction.
+        self.calls.store(self.calls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.route.store(route, Ordering::Relaxed);
+    }
+
+    /// Route number `route` answers.
+    #[inline]
+    pub fn note(&self, route: u16) {
+        self.route.store(u32::from(route), Ordering::Relaxed);
+    }
+
+    /// What was noted last: the route's number, or [`NO_ROUTE`].
+    pub fn get(&self) -> u32 {
+        self.route.load(Ordering::Relaxed)
+    }
+
+    /// The application has returned: gives the route's number and forgets it. [`NO_ROUTE`] if
+    /// none was noted.
+    #[inline]
+    pub fn take(&self) -> u32 {
+        let route = self.route.load(Ordering::Relaxed);
+        self.route.store(OUTSIDE, Ordering::Relaxed);
+        route
+    }
+}
+
+/// One worker's present turn, on cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Pulse {
+    /// Nanoseconds; 0 while the worker waits for something to do.
+    began: AtomicU64,
+    slot: RouteSlot,
+    worker: usize,
+    routes: OnceLock<Vec<String>>,
+    /// Turns that were found to be too long. Written by who looks, which is seldom.
+    stalls: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Pulse>() == 128);
+
+/// What a pulse showed at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// When the turn began; `None` if the worker waits.
+    pub began: Option<Moment>,
+    /// Calls of the application so far; wraps.
+    pub calls: u32,
+    /// What is at work.
+    pub place: Place,
+}
+
+/// What is at work in a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A handler that noted no route.
+    Handler,
+    /// No handler.
+    Outside,
+    /// The handler of a route, by its number.
+    Route(u16),
+}
+
+impl Place {
+    /// The place that a slot with `route` shows.
+    pub fn of(route: u32) -> Place {
+        match route {
+            OUTSIDE => Place::Outside,
+            route => u16::try_from(route).map_or(Place::Handler, Place::Route),
+        }
+    }
+}
+
+impl Pulse {
+    /// The pulse of a worker that waits.
+    pub fn new(worker: usize) -> Pulse {
+        Pulse {
+            began: AtomicU64::new(0),
+            slot: RouteSlot::default(),
+            worker,
+            routes: OnceLock::new(),
+            stalls: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes the templates of the application's routes; the first note stays.
+    pub fn name_routes(&self, routes: Vec<String>) {
+        self.routes.get_or_init(|| routes);
+    }
+
+    /// The templates of the application's routes.
+    pub fn routes(&self) -> &[String] {
+        self.routes.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// A turn began.
+    #[inline]
+    pub fn begin(&self, now: Moment) {
+        self.began.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// The worker is about to wait, or has ended.
+    #[inline]
+    pub fn rest(&self) {
+        self.began.store(0, Ordering::Relaxed);
+    }
+
+    /// Where handlers note their routes.
+    #[inline]
+    pub fn slot(&self) -> &RouteSlot {
+        &self.slot
+    }
+
+    /// What it shows now. Its parts may be of two turns: whoever needs to be sure looks twice.
+    pub fn beat(&self) -> Beat {
+        let began = self.began.load(Ordering::Relaxed);
+        let place = Place::of(self.slot.route.load(Ordering::Relaxed));
+        Beat {
+            began: (began != 0).then(|| Moment::from_nanos(began)),
+            calls: self.slot.calls.load(Ordering::Relaxed),
+            place,
+        }
+    }
+
+    /// The worker's number and what `place` is there, for a log: `worker 1: GET /users/{id}`.
+    pub fn name_of(&self, place: Place) -> String {
+        let worker = self.worker;
+        match place {
+            Place::Handler => format!("worker {worker}: a handler without a route"),
+            Place::Outside => format!("worker {worker}: its own work between two handlers"),
+            Place::Route(route) => match self.routes().get(usize::from(route)) {
+                Some(template) => format!("worker {worker}: {template}"),
+                None => format!("worker {worker}: route number {route}"),
+            },
+        }
+    }
+
+    /// Counts a turn that was too long.
+    pub fn count_stall(&self) {
+        self.stalls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Turns that were found to be too long.
+    pub fn stalls(&self) -> u64 {
+        self.stalls.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_forgets_its_route_when_it_is_taken() {
+        let pulse = Pulse::new(0);
+        assert_eq!(pulse.beat().place, Place::Outside);
+        pulse.slot().begin(NO_ROUTE);
+        assert_eq!(pulse.beat().place, Place::Handler);
+        pulse.slot().note(u16::MAX);
+        assert_eq!(pulse.beat().place, Place::Route(u16::MAX));
+        assert_eq!(pulse.slot().take(), u32::from(u16::MAX));
+        assert_eq!((pulse.beat().place, pulse.beat().calls), (Place::Outside, 1));
+        pulse.slot().begin(NO_ROUTE);
+        assert_eq!(pulse.slot().take(), NO_ROUTE);
+    }
+
+    #[test]
+    fn a_pulse_beats_from_the_begin_of_a_turn_to_the_rest() {
+        let pulse = Pulse::new(0);
+        assert_eq!(pulse.beat().began, None);
+        pulse.begin(Moment::from_nanos(7));
+        assert_eq!(pulse.beat().began, Some(Moment::from_nanos(7)));
+        pulse.rest();
+        assert_eq!(pulse.beat().began, None);
+    }
+
+    #[test]
+    fn places_are_named_with_their_worker_and_template() {
+        let pulse = Pulse::new(3);
+        assert_eq!(pulse.name_of(Place::Route(0)), "worker 3: route number 0");
+        pulse.name_routes(vec!["GET /users/{id}".to_owned()]);
+        pulse.name_routes(Vec::new());
+        assert_eq!(pulse.name_of(Place::Route(0)), "worker 3: GET /users/{id}");
+        assert_eq!(pulse.name_of(Place::Handler), "worker 3: a handler without a route");
+    }
+}
