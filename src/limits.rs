@@ -139,6 +139,9 @@ pub const BLOCKING_IDLE_MS: u64 = 10_000;
 /// for their answers any more, so this is for what they write elsewhere.
 pub const BLOCKING_END_MS: u64 = 1_000;
 
+/// Milliseconds the other workers have to stop after one ended by a panic.
+pub const STOP_MS: u64 = 1_000;
+
 /// Highest service time a histogram tells apart, in nanoseconds (60 s); above, it saturates.
 pub const LATENCY_MAX_NS: u64 = 60_000_000_000;
 

@@ -46,7 +46,9 @@ impl StartError {
             }
             StartError::Listeners(0) => Some("name at least one address to listen on".to_owned()),
             StartError::Worker(..) => {
-                Some("this is a defect of the application or of corelane".to_owned())
+                let what = "restart the server; where the application or corelane failed stands \
+                            in the lines above";
+                Some(what.to_owned())
             }
             StartError::Workers(_) => {
                 Some("one worker for each CPU is what pays; leave the number out".to_owned())

@@ -2,6 +2,7 @@
 //! Knows nothing of the inside of a protocol.
 
 mod blocking;
+mod ends;
 mod error;
 mod log;
 mod running;

@@ -8,19 +8,14 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::ends::Ends;
 use super::{Result, StartError};
 use crate::api::{Board, ServerStatus};
 use crate::proto::CloseReason;
 use crate::report::{ServerReport, Summary, WorkerRow, merged};
-use crate::sys::{EventFd, Signals, Woken};
+use crate::sys::{Signals, Woken};
 use crate::wire::refusal::Refusal;
-use crate::worker::{Mail, Post, Stats};
-
-/// What a worker's thread returns: its figures and its routes, or why it ended early.
-pub(super) type Outcome = std::result::Result<(Stats, Vec<String>), String>;
-
-/// How often the control thread looks at its workers, should a wake be lost.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+use crate::worker::{Mail, Stats};
 
 /// A worker and where it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +27,7 @@ pub struct WorkerPlace {
 }
 
 pub(super) struct Member {
-    pub(super) thread: JoinHandle<Outcome>,
-    pub(super) post: Post,
+    pub(super) thread: JoinHandle<()>,
     pub(super) place: WorkerPlace,
 }
 
@@ -42,12 +36,12 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     members: Vec<Member>,
     board: Arc<Board>,
-    ended: Arc<EventFd>,
+    ends: Arc<Ends>,
 }
 
 impl Running {
-    pub(super) fn new(board: Arc<Board>, ended: Arc<EventFd>) -> Running {
-        Running { addresses: Vec::new(), members: Vec::new(), board, ended }
+    pub(super) fn new(board: Arc<Board>, ends: Arc<Ends>) -> Running {
+        Running { addresses: Vec::new(), members: Vec::new(), board, ends }
     }
 
     pub(super) fn add(&mut self, member: Member) {
@@ -75,63 +69,50 @@ impl Running {
 
     /// Accepts no more, finishes what runs, and ends by the setting `drain_time`.
     pub fn drain(&self) {
-        self.send(Mail::Drain);
+        self.ends.send(Mail::Drain);
     }
 
     /// Ends at once; what runs is cut.
     pub fn stop(&self) {
-        self.send(Mail::Stop);
-    }
-
-    fn send(&self, mail: Mail) {
-        for member in &self.members {
-            // A worker that ended takes no mail, and a full mailbox already holds as much.
-            let _ = member.post.send(mail);
-        }
+        self.ends.send(Mail::Stop);
     }
 
     /// Waits for every worker to end, and returns what they counted and measured.
     ///
     /// # Errors
-    /// If a worker ended other than by draining or stopping; the others are then stopped.
+    /// If a worker ended other than by draining or stopping. The others were stopped when it did,
+    /// and one that does not stop within a second is left behind.
     pub fn wait(mut self) -> Result<Ended> {
-        let mut workers = Vec::new();
-        let mut failed = None;
-        for member in std::mem::take(&mut self.members) {
-            let Member { thread, place, post } = member;
-            if failed.is_some() {
-                let _ = post.send(Mail::Stop);
-            }
-            match thread.join().unwrap_or_else(|_| Err("it panicked".to_owned())) {
-                Ok((stats, routes)) => workers.push((place, stats, routes)),
-                Err(reason) => {
-                    failed.get_or_insert(StartError::Worker(place.index, reason));
-                }
-            }
-        }
+        let members = std::mem::take(&mut self.members);
+        let ends = self.ends.wait(members.len())?;
         let uptime = self.board.status().uptime;
-        failed.map_or_else(|| Ok(Ended { uptime, workers }), Err)
+        let workers = members
+            .into_iter()
+            .zip(ends)
+            .map(|(Member { thread, place }, (stats, routes))| {
+                // It has left its outcome, so this is the end of a thread and no wait.
+                let _ = thread.join();
+                EndedWorker { place, stats, routes }
+            })
+            .collect();
+        Ok(Ended { uptime, workers })
     }
 
     /// Drains at the first signal, stops at the second, and returns once every worker ended.
     pub(super) fn wait_for_signals(self, signals: &Signals) -> Result<Ended> {
         let mut is_draining = false;
-        while self.members.iter().all(|member| !member.thread.is_finished()) {
+        loop {
+            let (ended, has_failed) = self.ends.ended();
+            if has_failed || ended == self.members.len() {
+                return self.wait();
+            }
             self.take_signal(signals, &mut is_draining)?;
         }
-        // One worker ended: the others follow by themselves only if they were asked to.
-        if !is_draining {
-            self.stop();
-        }
-        while self.members.iter().any(|member| !member.thread.is_finished()) {
-            self.take_signal(signals, &mut is_draining)?;
-        }
-        self.wait()
     }
 
     fn take_signal(&self, signals: &Signals, is_draining: &mut bool) -> Result<()> {
         let woken = signals
-            .wait_or_wake(&self.ended, Some(LOOK_INTERVAL))
+            .wait_or_wake(&self.ends.event, None)
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
         if let Woken::Signal(signal) = woken {
             if *is_draining {
@@ -166,28 +147,27 @@ impl std::fmt::Debug for Running {
 #[derive(Debug)]
 pub struct Ended {
     uptime: Duration,
-    workers: Vec<(WorkerPlace, Stats, Vec<String>)>,
+    workers: Vec<EndedWorker>,
+}
+
+#[derive(Debug)]
+struct EndedWorker {
+    place: WorkerPlace,
+    stats: Stats,
+    routes: Vec<String>,
 }
 
 impl Ended {
     /// The figures of every worker, and of all of them together.
     pub fn report(&self) -> ServerReport {
-        let times: Vec<_> =
-            self.workers.iter().map(|(_, stats, _)| stats.service_times()).collect();
-        let row_of = |((place, stats, routes), times): (&(_, _, Vec<_>), _)| {
-            row(*place, stats, routes, times)
-        };
-        let rows = self.workers.iter().zip(&times).map(row_of).collect();
+        let times: Vec<_> = self.workers.iter().map(|end| end.stats.service_times()).collect();
+        let rows = self.workers.iter().zip(&times).map(|(end, times)| row(end, times)).collect();
         ServerReport::new(self.uptime, rows, merged(&times))
     }
 }
 
-fn row(
-    place: WorkerPlace,
-    stats: &Stats,
-    routes: &[String],
-    service_times: &Histogram<u64>,
-) -> WorkerRow {
+fn row(end: &EndedWorker, service_times: &Histogram<u64>) -> WorkerRow {
+    let EndedWorker { place, stats, routes } = end;
     let tally = &stats.tally;
     let statuses = [1, 2, 3, 4, 5].map(|class: usize| tally.by_class[class]);
     let names = routes.iter().cloned().chain(["(no route)".to_owned()]);

@@ -2,16 +2,18 @@
 //! Knows nothing of how they are stopped.
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use super::running::{Member, Outcome, Running, WorkerPlace};
+use super::ends::{Ends, Outcome};
+use super::running::{Member, Running, WorkerPlace};
 use super::{Result, StartError};
-use crate::api::{Board, Handler, WorkerInfo};
+use crate::api::{Board, Handler, WorkerInfo, panic_message};
 use crate::clock::Clock;
 use crate::settings::Settings;
-use crate::sys::{self, EventFd, Kernel, Linux, Listener, Tuning, Wake};
+use crate::sys::{self, Kernel, Linux, Listener, Tuning};
 use crate::worker::{Post, Worker, WorkerParts, mailbox};
 
 /// What to start.
@@ -38,10 +40,10 @@ struct Started {
 pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> Result<Running> {
     let clock = Clock::new();
     let board = Arc::new(Board::new(clock, plan.cpus.len()));
-    let ended = EventFd::new().map_err(|error| StartError::Kernel("make an eventfd", error))?;
-    let ended = Arc::new(ended);
+    let ends = Ends::new().map_err(|error| StartError::Kernel("make an eventfd", error))?;
+    let ends = Arc::new(ends);
     let mut addresses = plan.addresses;
-    let mut running = Running::new(Arc::clone(&board), Arc::clone(&ended));
+    let mut running = Running::new(Arc::clone(&board), Arc::clone(&ends));
     for (index, cpu) in plan.cpus.iter().copied().enumerate() {
         let seed = Seed {
             clock,
@@ -57,18 +59,19 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
             },
         };
         let slot = Arc::new(Mutex::new(None));
-        let waker = Waker { control: thread::current(), ended: Arc::clone(&ended) };
-        let (factory, filled) = (Arc::clone(factory), Arc::clone(&slot));
+        let waker = Waker { control: thread::current() };
+        let (factory, filled, left) = (Arc::clone(factory), Arc::clone(&slot), Arc::clone(&ends));
         let thread = thread::Builder::new()
             .name(format!("worker {index}"))
-            .spawn(move || seed.run(&*factory, &filled, &waker))
+            .spawn(move || seed.live(&*factory, &filled, &waker, &left))
             .map_err(|error| StartError::Kernel("start a thread", error))?;
         let started = wait_for_start(&slot, &thread)
             // Its panic was printed; the application's factory is what can panic there.
             .unwrap_or_else(|| Err(StartError::Worker(index, "it panicked at its start".into())))?;
         addresses.clone_from(&started.addresses);
         let place = WorkerPlace { index, cpu: started.cpu };
-        running.add(Member { thread, post: started.post, place });
+        ends.join(started.post);
+        running.add(Member { thread, place });
     }
     running.set_addresses(addresses);
     Ok(running)
@@ -81,7 +84,7 @@ type StartSlot = Mutex<Option<Result<Started>>>;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Waits for a worker to have started or not; `None` if its thread ended without a word.
-fn wait_for_start(slot: &StartSlot, thread: &JoinHandle<Outcome>) -> Option<Result<Started>> {
+fn wait_for_start(slot: &StartSlot, thread: &JoinHandle<()>) -> Option<Result<Started>> {
     loop {
         let has_ended = thread.is_finished();
         let started = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -92,16 +95,14 @@ fn wait_for_start(slot: &StartSlot, thread: &JoinHandle<Outcome>) -> Option<Resu
     }
 }
 
-/// Tells control that a worker has started, and that its thread ends, however it ends.
+/// Tells the thread that starts the workers that one has started, or that its thread ends.
 struct Waker {
     control: Thread,
-    ended: Arc<EventFd>,
 }
 
 impl Drop for Waker {
     fn drop(&mut self) {
         self.control.unpark();
-        self.ended.wake();
     }
 }
 
@@ -114,22 +115,48 @@ struct Seed {
 }
 
 impl Seed {
-    /// Makes the worker, tells whether that went well, and runs it to its end.
+    /// The life of a worker's thread: whatever ends it is left where control finds it.
+    fn live<H: Handler>(
+        self,
+        factory: &dyn Fn(&WorkerInfo) -> H,
+        slot: &StartSlot,
+        waker: &Waker,
+        ends: &Ends,
+    ) {
+        let (index, board) = (self.parts.index, Arc::clone(&self.parts.board));
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.run(factory, slot, waker)))
+            .unwrap_or_else(|payload| {
+                Some(Err(format!("it panicked: {}", panic_message(payload))))
+            });
+        board.pulse(index).rest();
+        let Some(outcome) = outcome else { return };
+        let failure = outcome.as_ref().err().cloned();
+        ends.leave(index, outcome);
+        // Last, for a logger is the application's too, and may be what panicked.
+        if let Some(reason) = failure {
+            log::error!("worker {index} ended: {reason}; the server stops");
+        }
+    }
+
+    /// Makes the worker, tells whether that went well, and runs it to its end; `None` if there
+    /// was nothing to run.
     fn run<H: Handler>(
         self,
         factory: &dyn Fn(&WorkerInfo) -> H,
         slot: &StartSlot,
         waker: &Waker,
-    ) -> Outcome {
+    ) -> Option<Outcome> {
         let (worker, started) = match self.grow(factory) {
             Ok((worker, started)) => (Some(worker), Ok(started)),
             Err(error) => (None, Err(error)),
         };
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
         waker.control.unpark();
-        let worker = worker.ok_or("it did not start")?;
-        let (stats, handler) = worker.run().map_err(|error| error.to_string())?;
-        Ok((stats, handler.routes()))
+        let ended = worker?.run();
+        Some(match ended {
+            Ok((stats, handler)) => Ok((stats, handler.routes())),
+            Err(error) => Err(format!("it could not wait for events: {error}")),
+        })
     }
 
     fn grow<H: Handler>(
