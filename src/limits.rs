@@ -139,6 +139,16 @@ pub const BLOCKING_IDLE_MS: u64 = 10_000;
 /// for their answers any more, so this is for what they write elsewhere.
 pub const BLOCKING_END_MS: u64 = 1_000;
 
+/// Milliseconds between two looks at workers that all wait. A turn that an event begins wakes
+/// the supervisor; only one that a deadline begins, and that blocks, is found so late.
+pub const SUPERVISOR_LOOK_MS: u64 = 1_000;
+
+/// Bytes of the supervisor's stack; it only formats a line, and a logger writes it.
+pub const SUPERVISOR_STACK_BYTES: usize = 256 * 1024;
+
+/// Milliseconds between two log lines about one worker's stalls.
+pub const STALL_LOG_INTERVAL_MS: u64 = 1_000;
+
 /// Milliseconds the other workers have to stop after one ended by a panic.
 pub const STOP_MS: u64 = 1_000;
 

@@ -99,6 +99,11 @@ pub struct Settings {
     /// How long a drain waits for another request on an idle connection before it closes it,
     /// so that a request already under way is answered instead of reset. Default 500 ms.
     pub drain_idle_time: Duration,
+    /// A worker's turn that lasts longer is a stall: a handler blocks, and every connection of
+    /// the worker waits. It is logged with worker and route, and counted. Default 75 ms, so that
+    /// it is told within 100 ms; twice in that time a supervisor looks at workers that are not at
+    /// rest. `None` watches nothing.
+    pub stall_time: Option<Duration>,
     /// Connections the kernel queues for each listener (`listen(2)`). Default 4,096; the kernel
     /// caps it at `net.core.somaxconn`.
     pub backlog: u32,
@@ -142,6 +147,7 @@ impl Default for Settings {
             linger_time: Duration::from_secs(2),
             drain_time: Duration::from_secs(30),
             drain_idle_time: Duration::from_millis(500),
+            stall_time: Some(Duration::from_millis(75)),
             backlog: 4096,
             notsent_bytes: 16 * 1024,
             server_name: Some("corelane".to_owned()),
@@ -231,6 +237,7 @@ impl Settings {
         ] {
             time_within(name, time)?;
         }
+        self.stall_time.map_or(Ok(()), |time| time_within("stall_time", time))?;
         self.server_name.as_deref().map_or(Ok(()), server_name_is_field_value)
     }
 }

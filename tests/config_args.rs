@@ -78,6 +78,7 @@ fn every_setting_has_its_flag() {
          --proxy-protocol-from 10.0.0.1,fd00::/8 --proxy-protocol-from 192.0.2.1 \
          --trusted-proxies 10.0.0.0/8 --client-address-field forwarded --user-timeout 20s \
          --notsent-bytes 64k",
+         --stall-time 20ms --backlog 128 --server-name origin-7",
     )
     .settings;
     let mut expected = Settings::default();
@@ -94,6 +95,7 @@ fn every_setting_has_its_flag() {
     expected.linger_time = Duration::from_millis(1_500);
     expected.drain_time = Duration::from_secs(10);
     expected.drain_idle_time = Duration::from_millis(1);
+    expected.stall_time = Some(Duration::from_millis(20));
     expected.backlog = 128;
     expected.server_name = Some("origin-7".to_owned());
     expected.connections_full = WhenFull::Refuse;
@@ -111,6 +113,11 @@ fn every_setting_has_its_flag() {
 #[test]
 fn an_empty_server_name_leaves_the_field_out() {
     assert_eq!(plan("--server-name=").settings.server_name, None);
+}
+
+#[test]
+fn no_stall_time_watches_nothing() {
+    assert_eq!(plan("--stall-time 0s").settings.stall_time, None);
 }
 
 #[test]

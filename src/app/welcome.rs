@@ -36,6 +36,7 @@ struct Worker {
     cpu: Option<usize>,
     requests: u64,
     connections: u64,
+    stalls: u64,
 }
 
 /// The welcome application of one worker.
@@ -77,6 +78,7 @@ fn figures(worker: &WorkerInfo) -> Status {
                 cpu: worker.cpu,
                 requests: worker.requests,
                 connections: worker.connections,
+                stalls: worker.stalls,
             })
             .collect(),
     }

@@ -329,6 +329,13 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_CLIENT_ADDRESS_FIELD", value_name = "FIELD")]
     #[arg(help_heading = PROXIES, default_value = "x-forwarded-for")]
     pub(super) client_address_field: AddressField,
+    /// Longest turn of a worker; a longer one is logged
+    ///
+    /// A handler that blocks holds up every connection of its worker. The log names the worker
+    /// and the route, and the report counts. 0s watches nothing.
+    #[arg(long, env = "CORELANE_STALL_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.stall_time.unwrap_or_default()))]
+    pub(super) stall_time: Time,
 
     /// Value of the Server field; empty leaves it out
     #[arg(long, env = "CORELANE_SERVER_NAME", value_name = "NAME", help_heading = "Answers")]

@@ -8,6 +8,8 @@ mod log;
 mod running;
 mod server;
 mod spawn;
+mod stall;
+mod supervisor;
 
 pub use self::log::log_to_stderr;
 pub use blocking::BlockingPool;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::ends::Ends;
+use super::supervisor::Supervisor;
 use super::{Result, StartError};
 use crate::api::{Board, ServerStatus};
 use crate::proto::CloseReason;
@@ -37,11 +38,13 @@ pub struct Running {
     members: Vec<Member>,
     board: Arc<Board>,
     ends: Arc<Ends>,
+    /// Ends when the server has.
+    supervisor: Option<Supervisor>,
 }
 
 impl Running {
     pub(super) fn new(board: Arc<Board>, ends: Arc<Ends>) -> Running {
-        Running { addresses: Vec::new(), members: Vec::new(), board, ends }
+        Running { addresses: Vec::new(), members: Vec::new(), board, ends, supervisor: None }
     }
 
     pub(super) fn add(&mut self, member: Member) {
@@ -50,6 +53,10 @@ impl Running {
 
     pub(super) fn set_addresses(&mut self, addresses: Vec<SocketAddr>) {
         self.addresses = addresses;
+    }
+
+    pub(super) fn set_supervisor(&mut self, supervisor: Supervisor) {
+        self.supervisor = Some(supervisor);
     }
 
     /// Where it listens, with the ports that the kernel chose.
@@ -85,17 +92,18 @@ impl Running {
     pub fn wait(mut self) -> Result<Ended> {
         let members = std::mem::take(&mut self.members);
         let ends = self.ends.wait(members.len())?;
-        let uptime = self.board.status().uptime;
+        let status = self.board.status();
         let workers = members
             .into_iter()
             .zip(ends)
-            .map(|(Member { thread, place }, (stats, routes))| {
+            .zip(&status.workers)
+            .map(|((Member { thread, place }, (stats, routes)), status)| {
                 // It has left its outcome, so this is the end of a thread and no wait.
                 let _ = thread.join();
-                EndedWorker { place, stats, routes }
+                EndedWorker { place, stats, routes, stalls: status.stalls }
             })
             .collect();
-        Ok(Ended { uptime, workers })
+        Ok(Ended { uptime: status.uptime, workers })
     }
 
     /// Drains at the first signal, stops at the second, and returns once every worker ended.
@@ -155,6 +163,7 @@ struct EndedWorker {
     place: WorkerPlace,
     stats: Stats,
     routes: Vec<String>,
+    stalls: u64,
 }
 
 impl Ended {
@@ -167,7 +176,7 @@ impl Ended {
 }
 
 fn row(end: &EndedWorker, service_times: &Histogram<u64>) -> WorkerRow {
-    let EndedWorker { place, stats, routes } = end;
+    let EndedWorker { place, stats, routes, stalls } = end;
     let tally = &stats.tally;
     let statuses = [1, 2, 3, 4, 5].map(|class: usize| tally.by_class[class]);
     let names = routes.iter().cloned().chain(["(no route)".to_owned()]);
@@ -181,14 +190,14 @@ fn row(end: &EndedWorker, service_times: &Histogram<u64>) -> WorkerRow {
         bytes_sent: stats.bytes_sent,
         closes: CloseReason::ALL.map(|r| (r.name(), stats.closes[r as usize])).to_vec(),
         refusals: Refusal::ALL.map(|r| (r.name(), tally.refusals[r as usize])).to_vec(),
-        events: events(stats),
+        events: events(stats, *stalls),
         routes: names.zip(tally.by_route.iter().copied()).collect(),
         service_time: Summary::of(service_times),
     }
 }
 
 /// What is counted besides, in the order of its names.
-fn events(stats: &Stats) -> Vec<(&'static str, u64)> {
+fn events(stats: &Stats, stalls: u64) -> Vec<(&'static str, u64)> {
     let tally = &stats.tally;
     vec![
         ("accept_aborted", stats.accept_aborted),
@@ -198,6 +207,7 @@ fn events(stats: &Stats) -> Vec<(&'static str, u64)> {
         ("later_dropped", tally.later_dropped),
         ("later_expired", tally.later_expired),
         ("later_unwanted", tally.later_unwanted),
+        ("stalls", stalls),
         ("table_full", stats.table_full),
     ]
 }

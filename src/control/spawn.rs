@@ -2,6 +2,7 @@
 //! Knows nothing of how they are stopped.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use super::ends::{Ends, Outcome};
 use super::running::{Member, Running, WorkerPlace};
+use super::supervisor::Supervisor;
 use super::{Result, StartError};
 use crate::api::{Board, Handler, WorkerInfo, panic_message};
 use crate::clock::Clock;
@@ -34,6 +36,8 @@ struct Started {
     post: Post,
     addresses: Vec<SocketAddr>,
     cpu: Option<usize>,
+    /// Its epoll instance, for the supervisor.
+    instance: OwnedFd,
 }
 
 /// Starts one worker after the other, so that their listeners join in the order of the workers.
@@ -43,6 +47,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
     let ends = Ends::new().map_err(|error| StartError::Kernel("make an eventfd", error))?;
     let ends = Arc::new(ends);
     let mut addresses = plan.addresses;
+    let mut instances = Vec::new();
     let mut running = Running::new(Arc::clone(&board), Arc::clone(&ends));
     for (index, cpu) in plan.cpus.iter().copied().enumerate() {
         let seed = Seed {
@@ -71,9 +76,16 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
         addresses.clone_from(&started.addresses);
         let place = WorkerPlace { index, cpu: started.cpu };
         ends.join(started.post);
+        instances.push(started.instance);
         running.add(Member { thread, place });
     }
     running.set_addresses(addresses);
+    if let Some(stall_time) = plan.settings.stall_time {
+        let pulses = (0..plan.cpus.len()).map(|worker| Arc::clone(board.pulse(worker))).collect();
+        let supervisor = Supervisor::start(clock, stall_time, pulses, instances)
+            .map_err(|error| StartError::Kernel("start the supervisor", error))?;
+        running.set_supervisor(supervisor);
+    }
     Ok(running)
 }
 
@@ -192,8 +204,11 @@ impl Seed {
         let addresses = listeners.iter().map(Listener::address).collect();
         let kernel = Linux::new(self.clock, listeners)
             .map_err(|error| StartError::Kernel("make an epoll instance", error))?;
+        let instance = kernel
+            .share()
+            .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;
         let (post, mailbox) = mailbox(kernel.waker());
         let worker = Worker::new(kernel, handler, self.parts, mailbox);
-        Ok((worker, Started { post, addresses, cpu }))
+        Ok((worker, Started { post, addresses, cpu, instance }))
     }
 }

@@ -38,6 +38,15 @@ impl Epoll {
         Ok(Epoll { fd, events: Box::new([epoll_event { events: 0, u64: 0 }; EVENTS_PER_TURN]) })
     }
 
+    /// A duplicate of the instance's descriptor: it can be received from while something the
+    /// instance watches is ready, so another thread can wait for that without taking it.
+    ///
+    /// # Errors
+    /// What `fcntl(2)` names, mostly that descriptors have run out.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        self.fd.try_clone()
+    }
+
     /// Starts reporting `fd` under `token`.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +44,14 @@ impl Linux {
             epoll.add(listener.as_fd(), Token::listener(index), Interest::Receive)?;
         }
         Ok(Linux { epoll, listeners, waker, clock, cycles: CycleClock::new(clock.now()) })
+    }
+
+    /// A duplicate of its epoll instance's descriptor, for who waits for what it waits for.
+    ///
+    /// # Errors
+    /// As [`Epoll::share`].
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        self.epoll.share()
     }
 }
 
