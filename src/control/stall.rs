@@ -11,6 +11,10 @@ use crate::clock::Moment;
 pub(super) struct Watch {
     stall_time: Duration,
     turn: Option<Turn>,
+    /// Handlers called when it was last looked at.
+    calls: u32,
+    /// Whether any was between the last two looks.
+    is_busy: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,13 +42,15 @@ pub(super) enum Finding {
 
 impl Watch {
     pub(super) fn new(stall_time: Duration) -> Watch {
-        Watch { stall_time, turn: None }
+        Watch { stall_time, turn: None, calls: 0, is_busy: false }
     }
 
     /// Takes note of what a worker's pulse shows. Who `was_held_up` before the look calls no turn
     /// stalled that may have stood still for the same reason; the next look does.
     pub(super) fn look(&mut self, now: Moment, beat: Beat, was_held_up: bool) -> Option<Finding> {
         let Beat { began, calls, place } = beat;
+        self.is_busy = calls != self.calls;
+        self.calls = calls;
         if let Some(turn) = &mut self.turn
             && Some(turn.began) == began
         {
@@ -63,9 +69,9 @@ impl Watch {
     }
 
     /// When to look again: after `interval`, or when the turn will have lasted too long. `None`
-    /// if the worker waits.
+    /// if the worker waits, and has done nothing since the look before.
     pub(super) fn due(&self, now: Moment, interval: Duration) -> Option<Duration> {
-        let turn = self.turn?;
+        let Some(turn) = self.turn else { return self.is_busy.then_some(interval) };
         let left = (turn.began + self.stall_time) - now;
         Some(if turn.is_stalled || left.is_zero() { interval } else { interval.min(left) })
     }
@@ -146,7 +152,11 @@ mod tests {
     fn a_look_is_due_in_time_for_the_stall() {
         let mut watch = Watch::new(STALL_TIME);
         let interval = STALL_TIME / 2;
-        assert_eq!(watch.due(at(1_000), interval), None, "the worker waits");
+        assert_eq!(watch.due(at(900), interval), None);
+        watch.look(at(900), REST, false);
+        assert_eq!(watch.due(at(900), interval), Some(interval), "it was busy");
+        watch.look(at(1_000), REST, false);
+        assert_eq!(watch.due(at(1_000), interval), None, "it rests");
         watch.look(at(1_010), beat(1_000, 1), false);
         assert_eq!(watch.due(at(1_010), interval), Some(interval));
         assert_eq!(watch.due(at(1_070), interval), Some(Duration::from_millis(5)));

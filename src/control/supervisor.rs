@@ -30,7 +30,8 @@ impl Supervisor {
     /// Watches these workers: the pulse of each, and its epoll instance. `clock` is theirs.
     ///
     /// While all of them wait, it waits on their epoll instances: what wakes a worker wakes it,
-    /// and no worker has to. Then it looks twice in a `stall_time`, until all are at rest again.
+    /// and no worker has to. Then it looks twice in a `stall_time` until all are at rest again;
+    /// on a busy server it waits for no event at all.
     pub(super) fn start(
         clock: Clock,
         stall_time: Duration,
