@@ -72,6 +72,7 @@
 //! | `linger_time` | 2 s | close |
 //! | `drain_time` | 30 s | what still runs is cut |
 //! | `drain_idle_time` | 500 ms | idle connections are closed |
+//! | `blocking_queue_max` | 1,024 jobs | given back at once |
 //! | `stall_time` | 75 ms of one turn of a worker | logged with worker and route, counted |
 //! | `backlog` | 4,096 connections | the kernel drops SYNs |
 //! | `notsent_bytes` | 16 KiB in the kernel | the rest of an answer waits with us |

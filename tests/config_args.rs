@@ -79,6 +79,7 @@ fn every_setting_has_its_flag() {
          --trusted-proxies 10.0.0.0/8 --client-address-field forwarded --user-timeout 20s \
          --notsent-bytes 64k",
          --stall-time 20ms --backlog 128 --server-name origin-7",
+         --blocking-queue-max 9 --stall-time 20ms --backlog 128 --server-name origin-7",
     )
     .settings;
     let mut expected = Settings::default();
@@ -95,6 +96,7 @@ fn every_setting_has_its_flag() {
     expected.linger_time = Duration::from_millis(1_500);
     expected.drain_time = Duration::from_secs(10);
     expected.drain_idle_time = Duration::from_millis(1);
+    expected.blocking_queue_max = 9;
     expected.stall_time = Some(Duration::from_millis(20));
     expected.backlog = 128;
     expected.server_name = Some("origin-7".to_owned());

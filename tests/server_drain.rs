@@ -265,6 +265,8 @@ fn what_cannot_be_started_says_why() {
     let error = start(Server::bind(any).settings(settings(|settings| settings.fields_max = 0)));
     assert!(matches!(&error, StartError::Settings(error) if error.name == "fields_max"));
     assert!(error.to_string().contains("fields_max"), "{error}");
+    let error = start(Server::bind(any).blocking_threads(1_025));
+    assert!(matches!(error, StartError::BlockingThreads(1_025)) && error.hint().is_some());
     // Not an address of this machine.
     let error = start(Server::bind("192.0.2.1:0"));
     assert!(error.to_string().contains("no network interface"), "{error}");

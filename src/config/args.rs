@@ -239,6 +239,12 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_NOTSENT_BYTES", value_name = "SIZE", help_heading = LIMITS)]
     #[arg(default_value_t = Size(u64::from(DEFAULTS.notsent_bytes)))]
     pub(super) notsent_bytes: Size,
+    /// Jobs that wait for a thread for blocking work
+    ///
+    /// Beyond, a job is given back to the handler that has it.
+    #[arg(long, env = "CORELANE_BLOCKING_QUEUE_MAX", value_name = "N", help_heading = LIMITS)]
+    #[arg(value_parser = number::<usize>, default_value_t = DEFAULTS.blocking_queue_max)]
+    pub(super) blocking_queue_max: usize,
 
     /// Longest wait for a whole head; beyond: 408
     #[arg(long, env = "CORELANE_HEAD_TIME", value_name = "TIME", help_heading = TIMES)]
@@ -331,8 +337,7 @@ pub(super) struct ServeArgs {
     pub(super) client_address_field: AddressField,
     /// Longest turn of a worker; a longer one is logged
     ///
-    /// A handler that blocks holds up every connection of its worker. The log names the worker
-    /// and the route, and the report counts. 0s watches nothing.
+    /// The log names the worker and the route, and the report counts. 0s watches nothing.
     #[arg(long, env = "CORELANE_STALL_TIME", value_name = "TIME", help_heading = TIMES)]
     #[arg(default_value_t = Time(DEFAULTS.stall_time.unwrap_or_default()))]
     pub(super) stall_time: Time,

@@ -165,6 +165,7 @@ fn settings(args: &ServeArgs) -> Settings {
         linger_time: args.linger_time.0,
         drain_time: args.drain_time.0,
         drain_idle_time: args.drain_idle_time.0,
+        blocking_queue_max: args.blocking_queue_max,
         stall_time: Some(args.stall_time.0).filter(|time| !time.is_zero()),
         backlog: args.backlog,
         notsent_bytes: u32::try_from(args.notsent_bytes.0).unwrap_or(u32::MAX),

@@ -1,6 +1,7 @@
 //! A bounded pool of threads for work that would block a worker.
 //! Knows nothing of what the work is, nor of who waits for it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,9 +20,7 @@ const END_TIME: Duration = Duration::from_millis(BLOCKING_END_MS);
 
 /// Threads that are started when there is work for them, and end when there was none for 10 s.
 ///
-/// A job that waits when the pool is dropped is dropped without having run. Those that run may
-/// finish, and the drop waits a second for them and no longer: a job that never returns is left
-/// behind, with its thread, and ends with the process.
+/// Dropping the pool ends it, as [`BlockingPool::end`] does.
 #[derive(Debug)]
 pub struct BlockingPool(Arc<Shared>);
 
@@ -68,6 +67,40 @@ impl BlockingPool {
     }
 }
 
+impl BlockingPool {
+    /// Takes no more jobs and drops those that wait. Those that run may finish, and this waits a
+    /// second for them and no longer: a job that never returns is left behind, with its thread,
+    /// and ends with the process.
+    pub fn end(&self) {
+        let shared = &self.0;
+        let mut state = shared.lock();
+        if std::mem::replace(&mut state.is_closed, true) {
+            return;
+        }
+        let queued = std::mem::take(&mut state.queue);
+        drop(state);
+        shared.work.notify_all();
+        // Outside the lock: what a job owns may do anything when it is dropped.
+        drop(queued);
+        if IS_OF_A_POOL.get() {
+            // A job owned the last of the pool, and its thread would wait for itself.
+            return;
+        }
+        let has_threads = |state: &mut State| state.threads > 0;
+        let (state, _) = shared
+            .left
+            .wait_timeout_while(shared.lock(), END_TIME, has_threads)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.threads > 0 {
+            log::warn!("{} blocking jobs still run and are left behind", state.threads);
+        }
+    }
+}
+
+thread_local! {
+    static IS_OF_A_POOL: Cell<bool> = const { Cell::new(false) };
+}
+
 impl Blocking for BlockingPool {
     fn submit(&self, job: Job) -> Result<(), Job> {
         let shared = &self.0;
@@ -94,22 +127,7 @@ impl Blocking for BlockingPool {
 
 impl Drop for BlockingPool {
     fn drop(&mut self) {
-        let shared = &self.0;
-        let mut state = shared.lock();
-        state.is_closed = true;
-        let queued = std::mem::take(&mut state.queue);
-        drop(state);
-        shared.work.notify_all();
-        // Outside the lock: what a job owns may do anything when it is dropped.
-        drop(queued);
-        let has_threads = |state: &mut State| state.threads > 0;
-        let (state, _) = shared
-            .left
-            .wait_timeout_while(shared.lock(), END_TIME, has_threads)
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.threads > 0 {
-            log::warn!("{} blocking jobs still run and are left behind", state.threads);
-        }
+        self.end();
     }
 }
 
@@ -140,6 +158,7 @@ impl Shared {
 
     /// The life of one thread.
     fn run(&self) {
+        IS_OF_A_POOL.set(true);
         if let Some(affinity) = &self.affinity
             && let Err(error) = affinity.give_to_this_thread()
         {
@@ -285,6 +304,22 @@ mod tests {
         drop(go_on);
         ending.join().unwrap();
         assert_eq!(shared.lock().threads, 0);
+    }
+
+    #[test]
+    fn a_job_may_own_the_last_of_the_pool_it_runs_on() {
+        let pool = Arc::new(BlockingPool::new(1, 1));
+        let (own, shared) = (Arc::clone(&pool), Arc::clone(&pool.0));
+        let (go_on, wait) = channel::<()>();
+        assert!(submit(&pool, move || {
+            let _ = wait.recv();
+            drop(own);
+        }));
+        drop(pool);
+        drop(go_on);
+        let has_threads = |state: &mut State| state.threads > 0;
+        let waited = shared.left.wait_timeout_while(shared.lock(), PATIENCE, has_threads);
+        assert!(!waited.unwrap().1.timed_out());
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum StartError {
     Application(String),
     /// An address could not be listened on.
     Bind(BindError),
+    /// More threads for blocking work than [`crate::limits::BLOCKING_THREADS_MAX`].
+    BlockingThreads(usize),
     /// The kernel refused something a server needs.
     Kernel(&'static str, io::Error),
     /// No address was given, or more than [`crate::limits::LISTENERS_MAX`].
@@ -41,13 +43,16 @@ impl StartError {
                 Some("an address is HOST:PORT, as 127.0.0.1:8080 or [::]:8080".to_owned())
             }
             StartError::Bind(error) => error.hint(),
+            StartError::BlockingThreads(_) => {
+                Some("some tens are enough for work that waits".to_owned())
+            }
             StartError::Kernel(..) => {
                 Some("`ulimit -n` and the memory limit bound what a process may have".to_owned())
             }
             StartError::Listeners(0) => Some("name at least one address to listen on".to_owned()),
             StartError::Worker(..) => {
-                let what = "restart the server; where the application or corelane failed stands \
-                            in the lines above";
+                let what = "restart the server; the lines above say where the application or \
+                            corelane failed";
                 Some(what.to_owned())
             }
             StartError::Workers(_) => {
@@ -64,6 +69,9 @@ impl fmt::Display for StartError {
             StartError::Address(address, error) => write!(f, "cannot resolve {address}: {error}"),
             StartError::Application(reason) => write!(f, "the application cannot run: {reason}"),
             StartError::Bind(error) => error.fmt(f),
+            StartError::BlockingThreads(count) => {
+                write!(f, "cannot run {count} threads for blocking work")
+            }
             StartError::Kernel(what, error) => write!(f, "cannot {what}: {error}"),
             StartError::Listeners(count) => write!(f, "cannot listen on {count} addresses"),
             StartError::Settings(error) => write!(f, "setting {error}"),

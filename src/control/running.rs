@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::BlockingPool;
 use super::ends::Ends;
 use super::supervisor::Supervisor;
 use super::{Result, StartError};
@@ -38,13 +39,22 @@ pub struct Running {
     members: Vec<Member>,
     board: Arc<Board>,
     ends: Arc<Ends>,
+    /// Its jobs may own what it is made of, so it is ended and not only dropped.
+    blocking: Arc<BlockingPool>,
     /// Ends when the server has.
     supervisor: Option<Supervisor>,
 }
 
 impl Running {
-    pub(super) fn new(board: Arc<Board>, ends: Arc<Ends>) -> Running {
-        Running { addresses: Vec::new(), members: Vec::new(), board, ends, supervisor: None }
+    pub(super) fn new(board: Arc<Board>, ends: Arc<Ends>, blocking: Arc<BlockingPool>) -> Running {
+        Running {
+            addresses: Vec::new(),
+            members: Vec::new(),
+            board,
+            ends,
+            blocking,
+            supervisor: None,
+        }
     }
 
     pub(super) fn add(&mut self, member: Member) {
@@ -142,6 +152,7 @@ impl Drop for Running {
         for member in self.members.drain(..) {
             let _ = member.thread.join();
         }
+        self.blocking.end();
     }
 }
 

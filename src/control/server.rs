@@ -10,7 +10,7 @@ use super::running::{Ended, Running};
 use super::spawn::{self, Plan};
 use super::{Result, StartError};
 use crate::api::{Handler, WorkerInfo};
-use crate::limits::{CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
+use crate::limits::{BLOCKING_THREADS_MAX, CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
 use crate::settings::Settings;
 use crate::sys::{self, Signal, Signals};
 
@@ -20,6 +20,9 @@ const DESCRIPTORS_SPARED: usize = 64;
 
 /// Bytes of memory a worker may use where the kernel does not tell how much there is.
 const MEMORY_MAX_UNKNOWN: u64 = 256 * 1024 * 1024;
+
+/// Threads for blocking work, if nothing else is said.
+const BLOCKING_THREADS: usize = 16;
 
 /// A server in the making.
 ///
@@ -37,6 +40,7 @@ pub struct Server {
     unresolved: Option<StartError>,
     workers: Option<NonZeroUsize>,
     pin: bool,
+    blocking_threads: usize,
     settings: Settings,
 }
 
@@ -51,6 +55,7 @@ impl Server {
             unresolved: None,
             workers: None,
             pin: true,
+            blocking_threads: BLOCKING_THREADS,
             settings: Settings::default(),
         };
         server.and_bind(address)
@@ -82,6 +87,15 @@ impl Server {
     #[must_use]
     pub fn pin(mut self, pin: bool) -> Server {
         self.pin = pin;
+        self
+    }
+
+    /// Sets how many threads at most run blocking work for the workers; 0 runs none. They are
+    /// started when there is work, on any CPU, and end when there is none. Default 16: such work
+    /// mostly waits, so more than there are CPUs pay, while so few cannot crowd the workers out.
+    #[must_use]
+    pub fn blocking_threads(mut self, threads: usize) -> Server {
+        self.blocking_threads = threads;
         self
     }
 
@@ -152,6 +166,9 @@ impl Server {
         if workers > WORKERS_MAX {
             return Err(StartError::Workers(workers));
         }
+        if self.blocking_threads > BLOCKING_THREADS_MAX {
+            return Err(StartError::BlockingThreads(self.blocking_threads));
+        }
         let pin = self.pin && workers <= cpus.cpus.len();
         let cpus = (0..workers).map(|index| pin.then(|| cpus.cpus[index])).collect();
         let per_worker = self.addresses.len() + 3;
@@ -163,6 +180,7 @@ impl Server {
             cpus,
             connections_max,
             memory_max,
+            blocking_threads: self.blocking_threads,
             settings: self.settings,
         })
     }

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
+use super::blocking::BlockingPool;
 use super::ends::{Ends, Outcome};
 use super::running::{Member, Running, WorkerPlace};
 use super::supervisor::Supervisor;
 use super::{Result, StartError};
-use crate::api::{Board, Handler, WorkerInfo, panic_message};
+use crate::api::{Blocking, Board, Handler, WorkerInfo, panic_message};
 use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::sys::{self, Kernel, Linux, Listener, Tuning};
@@ -26,6 +27,7 @@ pub(super) struct Plan {
     pub(super) cpus: Vec<Option<usize>>,
     pub(super) connections_max: usize,
     pub(super) memory_max: u64,
+    pub(super) blocking_threads: usize,
     pub(super) settings: Settings,
 }
 
@@ -46,9 +48,11 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
     let board = Arc::new(Board::new(clock, plan.cpus.len()));
     let ends = Ends::new().map_err(|error| StartError::Kernel("make an eventfd", error))?;
     let ends = Arc::new(ends);
+    let queue_max = plan.settings.blocking_queue_max;
+    let blocking = Arc::new(BlockingPool::new(plan.blocking_threads, queue_max));
     let mut addresses = plan.addresses;
     let mut instances = Vec::new();
-    let mut running = Running::new(Arc::clone(&board), Arc::clone(&ends));
+    let mut running = Running::new(Arc::clone(&board), Arc::clone(&ends), Arc::clone(&blocking));
     for (index, cpu) in plan.cpus.iter().copied().enumerate() {
         let seed = Seed {
             clock,
@@ -60,7 +64,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
                 connections_max: plan.connections_max,
                 board: Arc::clone(&board),
                 memory_max: plan.memory_max,
-                blocking: Arc::new(crate::api::NoBlocking),
+                blocking: Arc::clone(&blocking) as Arc<dyn Blocking>,
             },
         };
         let slot = Arc::new(Mutex::new(None));
