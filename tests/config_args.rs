@@ -77,9 +77,9 @@ fn every_setting_has_its_flag() {
          --connections-soft-max 900 --connections-per-address-max 16 \
          --proxy-protocol-from 10.0.0.1,fd00::/8 --proxy-protocol-from 192.0.2.1 \
          --trusted-proxies 10.0.0.0/8 --client-address-field forwarded --user-timeout 20s \
-         --notsent-bytes 64k",
-         --stall-time 20ms --backlog 128 --server-name origin-7",
-         --blocking-queue-max 9 --stall-time 20ms --backlog 128 --server-name origin-7",
+         --notsent-bytes 64k --blocking-queue-max 9 --stall-time 20ms --upload-bytes-max 64m \
+         --memory-max 8m --requests-max 100 --receive-rate-min 1000 --send-rate-min 2000 \
+         --later-time 3s --lifetime-max 30m --rate-time 4s",
     )
     .settings;
     let mut expected = Settings::default();
@@ -96,6 +96,14 @@ fn every_setting_has_its_flag() {
     expected.linger_time = Duration::from_millis(1_500);
     expected.drain_time = Duration::from_secs(10);
     expected.drain_idle_time = Duration::from_millis(1);
+    expected.upload_bytes_max = 64 * 1024 * 1024;
+    expected.memory_max = Some(8 * 1024 * 1024);
+    expected.requests_max = 100;
+    expected.receive_rate_min = 1_000;
+    expected.send_rate_min = 2_000;
+    expected.later_time = Duration::from_secs(3);
+    expected.lifetime_max = Duration::from_secs(30 * 60);
+    expected.rate_time = Duration::from_secs(4);
     expected.blocking_queue_max = 9;
     expected.stall_time = Some(Duration::from_millis(20));
     expected.backlog = 128;

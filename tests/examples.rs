@@ -185,3 +185,22 @@ fn conformance_answers_conditions_fields_and_cookies() {
     drop(client);
     example.interrupt();
 }
+
+#[test]
+fn later_sleeps_beside_its_workers_and_tells_those_who_wait() {
+    let example = Example::start("later", "127.0.78.4");
+    let mut sleepers: Vec<Client> = (0..4).map(|_| example.connect()).collect();
+    for sleeper in &mut sleepers {
+        sleeper.send(get("/sleep/20"));
+    }
+    for sleeper in &mut sleepers {
+        assert_eq!(sleeper.answer().text(), "slept 20 ms\n");
+    }
+    let mut waiting = example.connect();
+    waiting.send(get("/next"));
+    let mut teller = example.connect();
+    while teller.post("/next", "", "hello").text() != "told 1\n" {}
+    assert_eq!(waiting.answer().text(), "hello");
+    drop((sleepers, waiting, teller));
+    example.interrupt();
+}
