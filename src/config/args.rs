@@ -239,6 +239,7 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_NOTSENT_BYTES", value_name = "SIZE", help_heading = LIMITS)]
     #[arg(default_value_t = Size(u64::from(DEFAULTS.notsent_bytes)))]
     pub(super) notsent_bytes: Size,
+
     /// Jobs that wait for a thread for blocking work
     ///
     /// Beyond, a job is given back to the handler that has it.
@@ -315,6 +316,13 @@ pub(super) struct ServeArgs {
     #[arg(default_value_t = Time(DEFAULTS.drain_idle_time))]
     pub(super) drain_idle_time: Time,
 
+    /// Longest turn of a worker; a longer one is logged
+    ///
+    /// The log names the worker and the route, and the report counts. 0s watches nothing.
+    #[arg(long, env = "CORELANE_STALL_TIME", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.stall_time.unwrap_or_default()))]
+    pub(super) stall_time: Time,
+
     /// Peers that begin with a PROXY header
     ///
     /// Addresses or networks such as 10.0.0.0/8; may be repeated. The source in the header,
@@ -335,12 +343,6 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_CLIENT_ADDRESS_FIELD", value_name = "FIELD")]
     #[arg(help_heading = PROXIES, default_value = "x-forwarded-for")]
     pub(super) client_address_field: AddressField,
-    /// Longest turn of a worker; a longer one is logged
-    ///
-    /// The log names the worker and the route, and the report counts. 0s watches nothing.
-    #[arg(long, env = "CORELANE_STALL_TIME", value_name = "TIME", help_heading = TIMES)]
-    #[arg(default_value_t = Time(DEFAULTS.stall_time.unwrap_or_default()))]
-    pub(super) stall_time: Time,
 
     /// Value of the Server field; empty leaves it out
     #[arg(long, env = "CORELANE_SERVER_NAME", value_name = "NAME", help_heading = "Answers")]
