@@ -88,6 +88,7 @@ impl Bench {
             key: 0,
             remote: &self.remote,
             memory_left: usize::MAX,
+            is_overdue: false,
         }));
         let len = self.outbox.queue.unsent();
         self.outbox.queue.consume(len);

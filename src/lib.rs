@@ -66,6 +66,8 @@
 //! | `idle_time` | 75 s | close |
 //! | `send_time` | 30 s without progress | close |
 //! | `later_time` | 30 s | 504, or a streamed answer is cut |
+//! | `overload_delay` | 50 ms of waiting, for a whole `overload_interval` | 503 to the oldest |
+//! | `overload_interval` | 100 ms | the worker is overloaded |
 //! | `lifetime_max` | 1 h, less up to a tenth | close after the next answer |
 //! | `rate_time` | 10 s | 408 |
 //! | `user_timeout` | 30 s unacknowledged | the kernel closes |

@@ -74,6 +74,15 @@ pub struct Settings {
     /// From a promise to its answer, and from one piece of a streamed answer to the next that its
     /// source has; beyond: 504, or a cut. Default 30 s.
     pub later_time: Duration,
+    /// How long requests may wait for a worker to come to them. When even the least wait of a
+    /// whole `overload_interval` is longer, the worker is overloaded: requests that waited twice
+    /// as long are answered 503 at once, but for vital ones ([`crate::Router::vital`]). Default
+    /// 50 ms, which is far from what a worker with time left lets them wait; set it above the
+    /// time of the slowest ordinary handler. `None`: never.
+    pub overload_delay: Option<Duration>,
+    /// How long waits must be too long before the worker is overloaded. Default 100 ms: a burst
+    /// or a pause is over by then, or gets shorter.
+    pub overload_interval: Duration,
     /// How long a connection is kept before its next answer closes it, less up to a tenth so that
     /// connections opened together do not end together. Default 1 h: load balancers find new
     /// workers, and changes of the DNS come through.
@@ -142,6 +151,8 @@ impl Default for Settings {
             idle_time: Duration::from_secs(75),
             send_time: Duration::from_secs(30),
             later_time: Duration::from_secs(30),
+            overload_delay: Some(Duration::from_millis(50)),
+            overload_interval: Duration::from_millis(100),
             lifetime_max: Duration::from_secs(60 * 60),
             receive_rate_min: 240,
             send_rate_min: 240,
@@ -233,6 +244,7 @@ impl Settings {
             ("idle_time", self.idle_time),
             ("send_time", self.send_time),
             ("later_time", self.later_time),
+            ("overload_interval", self.overload_interval),
             ("lifetime_max", self.lifetime_max),
             ("rate_time", self.rate_time),
             ("user_timeout", self.user_timeout),
@@ -243,6 +255,7 @@ impl Settings {
             time_within(name, time)?;
         }
         self.stall_time.map_or(Ok(()), |time| time_within("stall_time", time))?;
+        self.overload_delay.map_or(Ok(()), |time| time_within("overload_delay", time))?;
         self.server_name.as_deref().map_or(Ok(()), server_name_is_field_value)
     }
 }

@@ -156,6 +156,7 @@ impl<H: Handler> TestClient<H> {
                 key: 0,
                 remote: &self.remote,
                 memory_left: usize::MAX,
+                is_overdue: false,
             };
             want = match parcel {
                 Some(Parcel::Answer(request, answer)) => {

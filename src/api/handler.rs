@@ -48,6 +48,13 @@ pub trait Handler {
         sink.finish(request, response)
     }
 
+    /// Whether a request is to be answered however long it waited: health checks, metrics. Asked
+    /// only of requests that an overloaded worker would turn away, before their body is read.
+    fn is_vital(&self, request: &Request<'_>) -> bool {
+        let _ = request;
+        false
+    }
+
     /// Called once before the first request: the last chance to refuse to run.
     ///
     /// # Errors

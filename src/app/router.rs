@@ -44,6 +44,8 @@ pub struct Router {
     fallback: Option<BoxedHandler>,
     fault: Option<String>,
     has_uploads: bool,
+    /// Patterns of the routes that are vital.
+    vital: Vec<String>,
 }
 
 macro_rules! method_routes {
@@ -108,6 +110,15 @@ impl Router {
             self.fault.get_or_insert(fault);
         }
         self.has_uploads = true;
+        self
+    }
+
+    /// Has the routes of `pattern`, as they were or will be given, answer even while the worker is
+    /// overloaded and turns others away: health checks, so that a busy server is not taken for a
+    /// dead one, and metrics. A pattern that no route has is an error at start.
+    #[must_use]
+    pub fn vital(mut self, pattern: &str) -> Router {
+        self.vital.push(pattern.to_owned());
         self
     }
 
@@ -284,8 +295,17 @@ impl Handler for Router {
         sink.finish(&request.with_params(&params), response)
     }
 
+    fn is_vital(&self, request: &Request<'_>) -> bool {
+        let found = find(&self.trees, request.method(), &path_of(request)).map(|(index, _)| index);
+        found.is_some_and(|index| self.vital.contains(&self.routes[usize::from(index)].template))
+    }
+
     fn check(&self) -> Result<(), String> {
-        self.fault.clone().map_or(Ok(()), Err)
+        let has_route =
+            |pattern: &String| self.routes.iter().any(|route| route.template == *pattern);
+        let unknown = self.vital.iter().find(|pattern| !has_route(pattern));
+        let unknown = unknown.map(|pattern| format!("vital {pattern}: no route has this pattern"));
+        self.fault.clone().or(unknown).map_or(Ok(()), Err)
     }
 
     fn routes(&self) -> Vec<String> {
@@ -324,6 +344,14 @@ mod tests {
         let fault = Router::new().get("/{*a}/b", answering).check().unwrap_err();
         assert_eq!(fault, "the route GET /{*a}/b: {*name} stands only at the end");
         assert!(Router::new().route(Method::Connect, "/", answering).check().is_err());
+    }
+
+    #[test]
+    fn a_vital_pattern_without_a_route_is_a_fault() {
+        let router = Router::new().vital("/health").get("/health", answering);
+        assert_eq!(router.check(), Ok(()), "whatever the order");
+        let fault = router.vital("/healtz").check().unwrap_err();
+        assert_eq!(fault, "vital /healtz: no route has this pattern");
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub fn welcome(worker: &WorkerInfo) -> Router {
             res.json(&User { id: &req.param_text("id")?, name: "example user" })
         })
         .post("/echo", echo)
+        .vital("/health")
+        .vital("/api/status")
 }
 
 /// Gives the body back with the type it came with.

@@ -278,6 +278,22 @@ pub(super) struct ServeArgs {
     #[arg(default_value_t = Time(DEFAULTS.later_time))]
     pub(super) later_time: Time,
 
+    /// Longest wait for a busy worker; beyond: 503
+    ///
+    /// When requests wait longer than this for a whole --overload-interval, those that waited
+    /// twice as long are answered 503 until it is over; 0s for never.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_OVERLOAD_DELAY", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.overload_delay.unwrap_or_default()))]
+    pub(super) overload_delay: Time,
+
+    /// How long waits are too long before a 503
+    ///
+    /// A burst or a pause is over by then.
+    #[arg(long, env = "CORELANE_OVERLOAD_INTERVAL", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.overload_interval))]
+    pub(super) overload_interval: Time,
+
     /// Longest life of a connection, less up to a tenth
     #[arg(long, env = "CORELANE_LIFETIME_MAX", value_name = "TIME", help_heading = TIMES)]
     #[arg(default_value_t = Time(DEFAULTS.lifetime_max))]

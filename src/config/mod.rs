@@ -159,6 +159,8 @@ fn settings(args: &ServeArgs) -> Settings {
         idle_time: args.idle_time.0,
         send_time: args.send_time.0,
         later_time: args.later_time.0,
+        overload_delay: Some(args.overload_delay.0).filter(|time| !time.is_zero()),
+        overload_interval: args.overload_interval.0,
         lifetime_max: args.lifetime_max.0,
         rate_time: args.rate_time.0,
         user_timeout: args.user_timeout.0,

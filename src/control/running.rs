@@ -218,6 +218,7 @@ fn events(stats: &Stats, stalls: u64) -> Vec<(&'static str, u64)> {
         ("later_dropped", tally.later_dropped),
         ("later_expired", tally.later_expired),
         ("later_unwanted", tally.later_unwanted),
+        ("shed", tally.shed),
         ("stalls", stalls),
         ("table_full", stats.table_full),
     ]

@@ -23,6 +23,8 @@ pub struct Tally {
     pub later_expired: u64,
     /// Promised answers given when nobody waited for them any more.
     pub later_unwanted: u64,
+    /// Requests that waited too long and were turned away (503).
+    pub shed: u64,
     /// Requests by the number of the route that matched; the last is those none matched.
     pub by_route: Box<[u64]>,
 }
@@ -39,6 +41,7 @@ impl Tally {
             later_dropped: 0,
             later_expired: 0,
             later_unwanted: 0,
+            shed: 0,
             by_route: vec![0; routes + 1].into_boxed_slice(),
         }
     }
@@ -63,6 +66,12 @@ impl Tally {
     pub fn turned_away(&mut self) {
         self.answers += 1;
         self.by_class[usize::from(Status::SERVICE_UNAVAILABLE.class())] += 1;
+    }
+
+    /// Counts a request that waited too long, and its answer.
+    pub(super) fn shed(&mut self) {
+        self.shed += 1;
+        self.turned_away();
     }
 
     /// Counts a refusal and its answer.

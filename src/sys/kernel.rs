@@ -124,6 +124,9 @@ pub trait Kernel {
     /// `WouldBlock`, or what `recv(2)` names.
     fn receive(&mut self, stream: &Self::Stream, space: &mut [u8]) -> io::Result<usize>;
 
+    /// How long ago the last bytes arrived in the kernel, if it can tell.
+    fn received_ago(&self, stream: &Self::Stream) -> Option<Duration>;
+
     /// Sends as much of `segments` as the kernel takes, in order. Never raises `SIGPIPE`.
     ///
     /// # Errors

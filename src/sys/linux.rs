@@ -119,6 +119,10 @@ impl Kernel for Linux {
         stream.receive(space)
     }
 
+    fn received_ago(&self, stream: &Stream) -> Option<Duration> {
+        stream.received_ago()
+    }
+
     #[inline]
     fn send(&mut self, stream: &Stream, segments: &[IoSlice<'_>]) -> io::Result<usize> {
         stream.send(segments)

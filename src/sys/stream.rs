@@ -4,9 +4,10 @@
 #![allow(unsafe_code)] // accept4, recv, send, sendmsg and shutdown are foreign functions.
 
 use std::io::{self, IoSlice};
-use std::mem::offset_of;
+use std::mem::{MaybeUninit, offset_of};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use libc::{c_int, sockaddr_in, sockaddr_in6, socklen_t};
 
@@ -76,6 +77,30 @@ impl Stream {
         })
     }
 
+    /// How long ago the last bytes arrived, whether or not they were received: to one of the
+    /// kernel's ticks, 1 to 10 ms. `None` if this is not TCP.
+    pub fn received_ago(&self) -> Option<Duration> {
+        let mut info = MaybeUninit::<libc::tcp_info>::uninit();
+        let mut length = TCP_INFO_BYTES;
+        // SAFETY: the kernel writes at most `length` bytes of `info`, and `length` itself.
+        let asked = check(unsafe {
+            libc::getsockopt(
+                self.0.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                info.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        });
+        if asked.is_err() || length < TCP_INFO_BYTES {
+            return None;
+        }
+        // SAFETY: the field ends within the `TCP_INFO_BYTES` that the kernel has written, and
+        // any bytes are a `u32`.
+        let millis = unsafe { (&raw const (*info.as_ptr()).tcpi_last_data_recv).read() };
+        Some(Duration::from_millis(u64::from(millis)))
+    }
+
     /// Sends as much of `segments`, in order, as the kernel takes in one call, and of no more
     /// than [`SEND_SEGMENTS_MAX`] of them.
     ///
@@ -130,6 +155,10 @@ impl AsFd for Stream {
         self.0.as_fd()
     }
 }
+
+/// What is asked of the kernel's `tcp_info`: the field we read and what stands before it.
+const TCP_INFO_BYTES: socklen_t =
+    (offset_of!(libc::tcp_info, tcpi_last_data_recv) + size_of::<u32>()) as socklen_t;
 
 const ADDRESS_BYTES: socklen_t = size_of::<sockaddr_in6>() as socklen_t;
 
@@ -211,6 +240,18 @@ mod tests {
         assert_eq!(flags, libc::FD_CLOEXEC);
         let error = stream.receive(&mut [0; 8]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn the_age_of_the_last_bytes_grows_until_others_come() {
+        let (stream, _, mut peer) = pair("127.0.0.1:0");
+        std::io::Write::write_all(&mut peer, b"a").unwrap();
+        let least = Duration::from_millis(20);
+        while stream.received_ago().expect("it is TCP") < least {
+            std::thread::yield_now();
+        }
+        let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(Stream(one.into()).received_ago(), None);
     }
 
     #[test]

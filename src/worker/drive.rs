@@ -4,8 +4,10 @@
 use std::io;
 
 use super::Worker;
-use super::connection::{HELD_UNIT, Stage};
+use super::connection::{Connection, HELD_UNIT, Stage};
+use super::overload::Overload;
 use crate::api::{Delivery, Handler, RequestKey};
+use crate::clock::Moment;
 use crate::limits::LINGER_BYTES_MAX;
 use crate::mem::{Key, SendQueue};
 use crate::proto::http1::{Context, time_for};
@@ -17,6 +19,8 @@ use crate::sys::{Interest, Kernel, Readiness};
 enum Event {
     /// Bytes are in its block: new ones, or those left there.
     Received,
+    /// As before, and what they ask for waited too long for an overloaded worker.
+    Overdue,
     PeerClosed,
     Failed,
     Deadline,
@@ -134,7 +138,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             Ok(len) => {
                 assembly.block.fill(len);
                 self.stats.bytes_received += len as u64;
-                Event::Received
+                let is_overdue = self.overload.is_due(self.lap)
+                    && is_overdue(&self.kernel, connection, &mut self.overload, self.lap);
+                if is_overdue { Event::Overdue } else { Event::Received }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(_) => Event::Failed,
@@ -162,10 +168,11 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             key: key.pack(),
             remote: &self.remote,
             memory_left: memory_left(self.parts.memory_max, self.held, connection.held),
+            is_overdue: matches!(event, Event::Overdue),
         };
         let protocol = &mut connection.protocol;
         let want = match event {
-            Event::Received => protocol.on_received(&mut cx),
+            Event::Received | Event::Overdue => protocol.on_received(&mut cx),
             Event::PeerClosed => protocol.on_peer_closed(&mut cx),
             Event::Failed => protocol.on_failed(),
             Event::Deadline => protocol.on_deadline(&mut cx),
@@ -210,8 +217,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             self.stats.bytes_sent += (before - queue.unsent()) as u64;
             match sent {
                 Sent::All => {
-                    let service = self.kernel.lap().nanos_since(connection.seen);
-                    self.stats.record(service, answers);
+                    self.lap = self.kernel.lap();
+                    self.stats.record(self.lap.nanos_since(connection.seen), answers);
                 }
                 Sent::Part => {
                     connection.backlog = Some(Box::new(queue.take_rest()));
@@ -373,6 +380,19 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
         self.accept_after_close();
     }
+}
+
+/// Samples the wait of the request whose bytes were just received. Whether it is turned away.
+#[cold]
+fn is_overdue<K: Kernel>(
+    kernel: &K,
+    connection: &Connection<K::Stream>,
+    overload: &mut Overload,
+    now: Moment,
+) -> bool {
+    let ago = kernel.received_ago(&connection.stream);
+    let waited = ago.and_then(|ago| connection.protocol.waited(ago, now));
+    waited.is_some_and(|waited| overload.on_wait(now, waited))
 }
 
 /// Bytes of memory that a connection may hold which holds `own` units of those `held` by all.

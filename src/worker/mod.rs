@@ -6,6 +6,7 @@ mod connection;
 mod deadlines;
 mod drive;
 mod mailbox;
+mod overload;
 mod per_address;
 mod preface;
 mod room;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use accept::Accepting;
 use connection::Connection;
 pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
+use overload::Overload;
 use per_address::PerAddress;
 use room::Room;
 pub use stats::Stats;
@@ -77,6 +79,9 @@ pub struct Worker<K: Kernel, H> {
     pulse: Arc<Pulse>,
     mailbox: Mailbox,
     now: Moment,
+    /// The time as it was read last in this turn.
+    lap: Moment,
+    overload: Overload,
     ready: Vec<Readiness>,
     connections: Slab<Connection<K::Stream>>,
     wheel: TimerWheel,
@@ -115,6 +120,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let server_name = parts.settings.server_name.as_deref();
         Worker {
             now,
+            lap: now,
+            overload: Overload::new(&parts.settings, now),
             ready: Vec::with_capacity(EVENTS_PER_TURN),
             connections: Slab::new(parts.connections_max),
             wheel: TimerWheel::new(parts.connections_max),
@@ -210,8 +217,12 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             self.pulse.rest();
         }
         let mut ready = std::mem::take(&mut self.ready);
+        let rest_from = self.overload.is_watching().then(|| self.kernel.lap());
         self.kernel.wait(&mut ready, timeout)?;
         self.read_clock();
+        if let Some(from) = rest_from {
+            self.overload.on_rest(self.now - from);
+        }
 
         if ready.iter().any(|readiness| readiness.token == Token::MAILBOX) {
             self.read_mail();
@@ -227,6 +238,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     fn read_clock(&mut self) {
         self.now = self.kernel.now();
+        self.lap = self.now;
         self.pulse.begin(self.now);
         self.stats.turns += 1;
         if self.now >= self.date_due {

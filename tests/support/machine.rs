@@ -31,6 +31,8 @@ pub(crate) struct Machine<H> {
     assembly: Assembly,
     /// Bytes of memory it may hold.
     pub(crate) memory_left: usize,
+    /// Whether its requests waited too long.
+    pub(crate) is_overdue: bool,
     /// What came home to it and was not yet told.
     pub(crate) parcels: Arc<Parcels>,
 }
@@ -56,6 +58,7 @@ impl<H: Handler> Machine<H> {
             outbox: Outbox::new(settings.server_name.as_deref(), UNIX_SECONDS, remote.clone()),
             remote,
             memory_left: usize::MAX,
+            is_overdue: false,
             parcels,
             settings,
             now,
@@ -80,6 +83,7 @@ impl<H: Handler> Machine<H> {
             key: 0,
             remote: &self.remote,
             memory_left: self.memory_left,
+            is_overdue: self.is_overdue,
         };
         let want = event(&mut self.protocol, &mut cx);
         let queue = &mut self.outbox.queue;

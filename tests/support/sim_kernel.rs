@@ -94,6 +94,10 @@ impl Kernel for SimKernel {
         self.0.borrow_mut().receive(stream.client, space)
     }
 
+    fn received_ago(&self, _: &SimStream) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+
     fn send(&mut self, stream: &SimStream, segments: &[IoSlice<'_>]) -> io::Result<usize> {
         self.0.borrow_mut().send(stream.client, segments)
     }

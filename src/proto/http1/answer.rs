@@ -98,6 +98,32 @@ impl Http1 {
         self.settle(cx, known, panicked);
     }
 
+    /// Answers 503 in place of the application; the request has a body of `behind` bytes in the
+    /// block.
+    pub(super) fn turn_away<H: Handler>(&mut self, cx: &mut Context<'_, H>, behind: usize) {
+        self.state.request_received();
+        self.count_request(cx);
+        let Assembly { head, head_len, keep_alive, .. } = &*cx.assembly;
+        let known = Known {
+            keep_alive: *keep_alive,
+            head_only: head.method == Method::Head,
+            as_json: false,
+            version: head.version,
+            route: NO_ROUTE,
+            status: Status::SERVICE_UNAVAILABLE,
+        };
+        let len = *head_len + behind;
+        cx.outbox.begin(self.asked(&known, cx.key));
+        cx.outbox.answer_overloaded();
+        cx.tally.shed();
+        cx.assembly.next_request(len);
+        self.since = cx.now;
+        self.has_begun = false;
+        self.note_closing(cx.outbox, &known);
+        let reason = if known.keep_alive { self.last_because } else { CloseReason::ByRequest };
+        self.state.answered(reason);
+    }
+
     /// What an answer must know of a request.
     #[inline]
     fn asked(&self, known: &Known, connection: u64) -> Asked {

@@ -48,6 +48,9 @@ pub struct Context<'a, H> {
     pub remote: &'a Remote,
     /// Bytes of memory that the assembly may hold.
     pub memory_left: usize,
+    /// Whether the requests of this event waited too long for an overloaded worker: only vital
+    /// ones are served.
+    pub is_overdue: bool,
 }
 
 /// The machine of one connection.
@@ -121,6 +124,18 @@ impl Http1 {
     #[inline]
     pub fn is_answering(&self) -> bool {
         self.pending.is_some()
+    }
+
+    /// How long a request has waited for us at `now`, whose last bytes arrived `ago`: what it
+    /// waited for the requests before it is their client's, not ours. `None` within a body and
+    /// during an answer.
+    pub fn waited(&self, ago: Duration, now: Moment) -> Option<Duration> {
+        match self.state.reading() {
+            // The time in the kernel's queue of connections counts.
+            Reading::Head if self.requests == 0 && !self.has_begun => Some(ago),
+            Reading::Head => Some(ago.min(now - self.since)),
+            Reading::Body | Reading::Done => None,
+        }
     }
 
     /// The moment at which [`Http1::on_deadline`] is due. `draining` is when a drain began.

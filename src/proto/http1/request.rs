@@ -59,6 +59,11 @@ impl Http1 {
             Ok((framing, target)) => {
                 assembly.target = target;
                 assembly.keep_alive = framing.keep_alive;
+                if cx.is_overdue
+                    && let Some(step) = self.shed(cx, &framing)
+                {
+                    return step;
+                }
                 if framing.body == BodyFraming::None {
                     self.handle(cx, &BodyPlace::Block(0));
                     return Step::Next;
@@ -67,6 +72,39 @@ impl Http1 {
             }
             Err(refusal) => self.stop_at(cx, refusal),
         }
+    }
+
+    /// Turns a request away that waited too long, unless it is vital, before its body is read.
+    #[cold]
+    fn shed<H: Handler>(&mut self, cx: &mut Context<'_, H>, framing: &Framing) -> Option<Step> {
+        let key = RequestKey { connection: cx.key, number: self.requests.wrapping_add(1) };
+        let parts = request_parts(cx.assembly, &[], cx.peer, key, cx.remote, cx.settings);
+        let slot = cx.pulse.slot();
+        let request = Request::new(parts, slot);
+        let handler = &*cx.handler;
+        slot.begin(NO_ROUTE);
+        let is_vital = catch_unwind(AssertUnwindSafe(|| handler.is_vital(&request)));
+        let route = slot.take();
+        match is_vital {
+            Ok(true) => return None,
+            Ok(false) => {}
+            Err(payload) => return Some(self.decline_panicked(cx, route, payload)),
+        }
+        let behind = cx.assembly.block.unread().len() - cx.assembly.head_len;
+        match framing.body {
+            BodyFraming::None => self.turn_away(cx, 0),
+            BodyFraming::Length(length) if length <= behind as u64 => {
+                self.turn_away(cx, length as usize);
+            }
+            _ => {
+                self.begin_declining(cx);
+                cx.outbox.answer_overloaded();
+                cx.tally.shed();
+                self.end_unread(cx, CloseReason::BodyUnread);
+                return Some(Step::Wait);
+            }
+        }
+        Some(Step::Next)
     }
 
     /// Decides who takes the body, before a byte of it is looked at.
@@ -235,7 +273,7 @@ impl Http1 {
         route: u32,
         payload: Box<dyn Any + Send>,
     ) -> Step {
-        log_panic(cx.pulse, route, "while it took a body", payload);
+        log_panic(cx.pulse, route, "before its request was whole", payload);
         let as_json = self.begin_declining(cx);
         cx.outbox.answer_panic(as_json);
         cx.tally.answered(Status::INTERNAL_SERVER_ERROR, route);
