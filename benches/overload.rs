@@ -28,6 +28,7 @@ const PAUSE: &[u8] = b"GET /pause HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// How long the worker stands still for a pause.
 const PAUSE_TIME: Duration = Duration::from_millis(300);
+const PAUSE_EVERY: Duration = Duration::from_secs(2);
 
 fn main() {
     let work = Duration::from_micros(argument("--work-us", 200));
@@ -63,7 +64,7 @@ fn main() {
             }
         }
         let outcome = Generator::new(address, connections).offer(0.5 * capacity, time, true);
-        println!("{:>5.1} {outcome}, with a pause of {PAUSE_TIME:?} each second", 0.5);
+        println!("{:>5.1} {outcome}, with pauses of {PAUSE_TIME:?} each {PAUSE_EVERY:?}", 0.5);
         println!(
             "goodput at twice the capacity: {:.0} % of the peak",
             goodput_at_double / peak * 100.0
@@ -191,7 +192,8 @@ impl Generator {
 
     /// Asks at random moments, `rate` times a second on average, whatever is answered.
     fn offer(&mut self, rate: f64, time: Duration, pauses: bool) -> Outcome {
-        let mut times = Histogram::new(3).expect("3 digits are allowed");
+        let mut times =
+            Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("they are constants");
         let (mut good, mut turned_away, mut asked) = (0, 0, 0);
         let mut due: VecDeque<Instant> = VecDeque::new();
         let began = Instant::now();
@@ -205,7 +207,7 @@ impl Generator {
                 next += self.gap(rate);
             }
             if pauses && now >= next_pause && now < began + time {
-                next_pause += Duration::from_secs(1);
+                next_pause += PAUSE_EVERY;
                 let client = self.idle.pop_front().expect("half of the capacity is not all");
                 self.send(client, PAUSE, now);
                 asked += 1;
