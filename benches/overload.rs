@@ -41,7 +41,7 @@ fn main() {
     for control in [true, false] {
         let mut settings = Settings::default();
         if !control {
-            settings.overload_delay = Duration::ZERO;
+            settings.overload_delay = None;
         }
         let server = Server::bind("127.0.0.1:0").workers(NonZeroUsize::MIN).settings(settings);
         let server = server.start(move |_| application(burns)).expect("it starts");

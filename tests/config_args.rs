@@ -79,7 +79,8 @@ fn every_setting_has_its_flag() {
          --trusted-proxies 10.0.0.0/8 --client-address-field forwarded --user-timeout 20s \
          --notsent-bytes 64k --blocking-queue-max 9 --stall-time 20ms --upload-bytes-max 64m \
          --memory-max 8m --requests-max 100 --receive-rate-min 1000 --send-rate-min 2000 \
-         --later-time 3s --lifetime-max 30m --rate-time 4s",
+         --later-time 3s --lifetime-max 30m --rate-time 4s --overload-delay 40ms \
+         --overload-interval 200ms",
     )
     .settings;
     let mut expected = Settings::default();
@@ -104,6 +105,8 @@ fn every_setting_has_its_flag() {
     expected.later_time = Duration::from_secs(3);
     expected.lifetime_max = Duration::from_secs(30 * 60);
     expected.rate_time = Duration::from_secs(4);
+    expected.overload_delay = Some(Duration::from_millis(40));
+    expected.overload_interval = Duration::from_millis(200);
     expected.blocking_queue_max = 9;
     expected.stall_time = Some(Duration::from_millis(20));
     expected.backlog = 128;
@@ -128,6 +131,11 @@ fn an_empty_server_name_leaves_the_field_out() {
 #[test]
 fn no_stall_time_watches_nothing() {
     assert_eq!(plan("--stall-time 0s").settings.stall_time, None);
+}
+
+#[test]
+fn no_overload_delay_turns_nobody_away() {
+    assert_eq!(plan("--overload-delay 0s").settings.overload_delay, None);
 }
 
 #[test]

@@ -19,7 +19,7 @@ const CLIENTS: usize = 32;
 const SLOW: Duration = Duration::from_millis(20);
 
 /// Slow at `/` while `is_slow`.
-fn server(is_slow: &Arc<AtomicBool>, settings: Settings) -> Running {
+fn slow_server(is_slow: &Arc<AtomicBool>, settings: Settings) -> Running {
     let is_slow = Arc::clone(is_slow);
     serve(settings, move |_| {
         let is_slow = Arc::clone(&is_slow);
@@ -87,20 +87,20 @@ fn shed(total: &WorkerRow) -> u64 {
 #[test]
 fn an_overloaded_worker_turns_old_requests_away_but_not_vital_ones_and_recovers() {
     let is_slow = Arc::new(AtomicBool::new(true));
-    let server = server(&is_slow, settings(impatient));
+    let server = slow_server(&is_slow, settings(impatient));
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::to(&server)).collect();
     let requests = [get("/").into_bytes(), post("/", "", b"abc"), get("/health").into_bytes()];
-    let (mut served, mut away) = (0, 0);
+    let (mut fine, mut away) = (0, 0);
     // The first round alone is enough, unless the machine gives the clients less time than the
     // worker: then it catches up with each of them.
     for _ in 0..100 {
-        let (more_served, more_away) = round(&mut clients, &requests, 2);
-        (served, away) = (served + more_served, away + more_away);
+        let (more_fine, more_away) = round(&mut clients, &requests, 2);
+        (fine, away) = (fine + more_fine, away + more_away);
         if away > 0 {
             break;
         }
     }
-    assert!(served > 0 && away > 0, "{served} served, {away} turned away");
+    assert!(fine > 0 && away > 0, "{fine} served, {away} turned away");
     is_slow.store(false, Ordering::SeqCst);
     let mut client = Client::to(&server);
     // A quiet moment, or an interval without long waits, ends it.
@@ -117,7 +117,7 @@ fn without_a_target_everything_is_served() {
         impatient(settings);
         settings.overload_delay = None;
     };
-    let server = server(&is_slow, settings(off));
+    let server = slow_server(&is_slow, settings(off));
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::to(&server)).collect();
     let requests = [get("/").into_bytes(), get("/health").into_bytes()];
     assert_eq!(round(&mut clients, &requests, 1), (CLIENTS, 0));
@@ -132,7 +132,7 @@ fn a_burst_on_a_server_at_rest_is_served() {
         impatient(settings);
         settings.overload_interval = SLOW * CLIENTS as u32 * 20;
     };
-    let server = server(&is_slow, settings(patient));
+    let server = slow_server(&is_slow, settings(patient));
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::to(&server)).collect();
     let requests = [get("/").into_bytes(), get("/health").into_bytes()];
     assert_eq!(round(&mut clients, &requests, 1), (CLIENTS, 0));
@@ -145,7 +145,7 @@ fn a_client_that_pipelines_waits_for_itself_and_is_served() {
         settings.overload_delay = Some(Duration::from_millis(20));
         settings.overload_interval = Duration::from_millis(20);
     };
-    let server = server(&Arc::default(), settings(patient));
+    let server = slow_server(&Arc::default(), settings(patient));
     let mut client = Client::to(&server);
     let requests: String = (0..20_000).map(|_| get("/")).collect();
     std::thread::scope(|scope| {
