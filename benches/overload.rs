@@ -5,6 +5,9 @@
 //! `cargo bench --bench overload`; `-- --work-us 200 --seconds 4 --connections 3000` are the
 //! defaults. The times of answers run from the moment their requests were due to be sent.
 
+// Rates and times of a benchmark are far below what an `f64` tells apart.
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::io::IoSlice;
