@@ -169,6 +169,39 @@ fn a_source_that_waits_too_long_is_cut_and_its_answer_stays_incomplete() {
     assert!(!machine.sent.ends_with(b"0\r\n\r\n"));
 }
 
+#[test]
+fn a_source_that_was_woken_has_no_deadline_while_it_has_something() {
+    let mut machine = Machine::new(settings(), |request: &Request<'_>, response: Response<'_>| {
+        let (mut asked, waker) = (0, request.waker());
+        response.stream(move |piece: &mut Piece<'_>| {
+            asked += 1;
+            if asked == 1 {
+                waker.wake();
+                return Ok(Pull::Wait);
+            }
+            piece.push(&vec![b'x'; piece.room()]);
+            Ok(if asked == 9 { Pull::Done } else { Pull::More })
+        })
+    });
+    machine.feed(GET);
+    assert_eq!(due_in(&machine), machine.settings.later_time);
+    assert_eq!(machine.come_home(), Some(Want::Again));
+    assert_eq!(machine.protocol.deadline(&machine.settings, None), Moment::NEVER);
+    while machine.again() == Want::Again {}
+    assert!(machine.sent.ends_with(b"\r\n0\r\n\r\n"));
+}
+
+#[test]
+fn a_wake_is_nothing_to_a_promise() {
+    let (mut machine, promised) = promising();
+    machine.feed(GET);
+    let due = due_in(&machine);
+    assert_eq!((machine.woken(), due_in(&machine)), (Want::Receive, due));
+    promised.borrow_mut().pop().unwrap().answer(Reply::empty());
+    assert_eq!(machine.come_home(), Some(Want::Receive));
+    assert_eq!(machine.tally.requests, 1);
+}
+
 /// Takes so many bytes and then is not ready for more.
 struct Limited {
     room: usize,

@@ -150,6 +150,11 @@ impl<H: Handler> Machine<H> {
         })
     }
 
+    /// A wake comes that nobody sent.
+    pub(crate) fn woken(&mut self) -> Want {
+        self.event(Http1::on_woken)
+    }
+
     /// The answer to request `number` comes home.
     pub(crate) fn delivered(&mut self, number: u32, answer: Delivery) -> Want {
         self.event(|protocol, cx| protocol.on_delivered(cx, number, answer))

@@ -54,6 +54,14 @@ enum Rest {
 }
 
 impl Pending {
+    /// Has a waiting source asked again. A promise is kept by its answer alone.
+    pub(super) fn wake(&mut self) {
+        if let Rest::Stream(_) = self.rest {
+            self.is_waiting = false;
+            self.until = Moment::NEVER;
+        }
+    }
+
     pub(super) fn client_ended(&self) {
         if let Rest::Promise(promised) = &self.rest {
             promised.promise.client_ended();

@@ -236,7 +236,7 @@ impl Http1 {
             self.patience = patience(cx.settings, cx.now);
         }
         if let Some(pending) = &mut self.pending {
-            pending.is_waiting = false;
+            pending.wake();
         }
         self.on_received(cx)
     }
