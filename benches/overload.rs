@@ -4,6 +4,7 @@
 //!
 //! `cargo bench --bench overload`; `-- --work-us 200 --seconds 4 --connections 3000` are the
 //! defaults. The times of answers run from the moment their requests were due to be sent.
+#![allow(clippy::cast_precision_loss, clippy::cast_sign_loss)] // Figures to be shown.
 
 // Rates and times of a benchmark are far below what an `f64` tells apart.
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]

@@ -6,6 +6,7 @@ mod machine;
 #[path = "support/response_reader.rs"]
 mod response_reader;
 
+use corelane::clock::Moment;
 use corelane::proto::{CloseReason, Want};
 use corelane::{Handler, HandlerResult, Request, Response, Router, Settings, Status};
 
@@ -157,16 +158,24 @@ fn a_handler_that_panics_when_it_is_asked_answers_500() {
 }
 
 #[test]
-fn what_a_request_waited_for_those_before_it_is_not_held_against_it() {
+fn what_a_request_waited_for_others_of_its_client_or_for_a_place_is_not_counted() {
     let ms = std::time::Duration::from_millis;
     let mut machine = Machine::new(Settings::default(), router());
-    let born = machine.now;
+    let born = machine.now + ms(10_000);
     machine.now = born + ms(500);
-    assert_eq!(machine.protocol.waited(ms(900), machine.now), Some(ms(900)), "before the accept");
+    let waited = |machine: &Machine<_>, ago: u64, open: u64| {
+        machine.protocol.waited(
+            ms(ago),
+            machine.now,
+            Moment::from_nanos(machine.now.as_nanos() - open * 1_000_000),
+        )
+    };
+    assert_eq!(waited(&machine, 900, 5_000), Some(ms(900)), "before it was accepted");
+    assert_eq!(waited(&machine, 900, 30), Some(ms(30)), "for a place");
     machine.feed(get("/").as_bytes());
     machine.now = born + ms(510);
-    assert_eq!(machine.protocol.waited(ms(400), machine.now), Some(ms(10)));
-    assert_eq!(machine.protocol.waited(ms(4), machine.now), Some(ms(4)));
+    assert_eq!(waited(&machine, 400, 5_000), Some(ms(10)));
+    assert_eq!(waited(&machine, 4, 5_000), Some(ms(4)));
     machine.feed(post("abcdef").trim_end_matches("def").as_bytes());
-    assert_eq!(machine.protocol.waited(ms(4), machine.now), None, "within a body");
+    assert_eq!(waited(&machine, 4, 5_000), None, "within a body");
 }

@@ -198,6 +198,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             self.pause_accepting();
         } else if on {
             self.accepting = Accepting::Open;
+            self.accepting_since = self.now;
         }
     }
 }

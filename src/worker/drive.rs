@@ -4,10 +4,8 @@
 use std::io;
 
 use super::Worker;
-use super::connection::{Connection, HELD_UNIT, Stage};
-use super::overload::Overload;
+use super::connection::{HELD_UNIT, Stage};
 use crate::api::{Delivery, Handler, RequestKey};
-use crate::clock::Moment;
 use crate::limits::LINGER_BYTES_MAX;
 use crate::mem::{Key, SendQueue};
 use crate::proto::http1::{Context, time_for};
@@ -138,9 +136,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             Ok(len) => {
                 assembly.block.fill(len);
                 self.stats.bytes_received += len as u64;
-                let is_overdue = self.overload.is_due(self.lap)
-                    && is_overdue(&self.kernel, connection, &mut self.overload, self.lap);
-                if is_overdue { Event::Overdue } else { Event::Received }
+                Event::Received
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(_) => Event::Failed,
@@ -148,7 +144,19 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         if !connection.protocol.is_answering() {
             connection.seen = self.now;
         }
-        self.step(key, event);
+        let is_overdue = matches!(event, Event::Received)
+            && self.overload.is_due(self.lap)
+            && self.is_overdue(key);
+        self.step(key, if is_overdue { Event::Overdue } else { event });
+    }
+
+    /// Samples the wait of the request whose bytes were just received. Whether it is turned away.
+    #[cold]
+    fn is_overdue(&mut self, key: Key) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        let Some(ago) = self.kernel.received_ago(&connection.stream) else { return false };
+        let waited = connection.protocol.waited(ago, self.lap, self.accepting_since);
+        waited.is_some_and(|waited| self.overload.on_wait(self.lap, waited))
     }
 
     /// Lets the protocol work on `event`, sends what it answered, and settles what comes next.
@@ -380,19 +388,6 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
         self.accept_after_close();
     }
-}
-
-/// Samples the wait of the request whose bytes were just received. Whether it is turned away.
-#[cold]
-fn is_overdue<K: Kernel>(
-    kernel: &K,
-    connection: &Connection<K::Stream>,
-    overload: &mut Overload,
-    now: Moment,
-) -> bool {
-    let ago = kernel.received_ago(&connection.stream);
-    let waited = ago.and_then(|ago| connection.protocol.waited(ago, now));
-    waited.is_some_and(|waited| overload.on_wait(now, waited))
 }
 
 /// Bytes of memory that a connection may hold which holds `own` units of those `held` by all.

@@ -97,6 +97,8 @@ pub struct Worker<K: Kernel, H> {
     again: Vec<Key>,
     again_now: Vec<Key>,
     accepting: Accepting,
+    /// Since when nothing but its own work has kept the worker from accepting.
+    accepting_since: Moment,
     room: Room,
     per_address: PerAddress,
     accept_log_due: Moment,
@@ -134,6 +136,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             again: Vec::new(),
             again_now: Vec::new(),
             accepting: Accepting::Open,
+            accepting_since: now,
             room: Room::new(&parts.settings, parts.connections_max),
             per_address: PerAddress::new(&parts.settings),
             accept_log_due: now,

@@ -126,16 +126,14 @@ impl Http1 {
         self.pending.is_some()
     }
 
-    /// How long a request has waited for us at `now`, whose last bytes arrived `ago`: what it
-    /// waited for the requests before it is their client's, not ours. `None` within a body and
-    /// during an answer.
-    pub fn waited(&self, ago: Duration, now: Moment) -> Option<Duration> {
-        match self.state.reading() {
-            // The time in the kernel's queue of connections counts.
-            Reading::Head if self.requests == 0 && !self.has_begun => Some(ago),
-            Reading::Head => Some(ago.min(now - self.since)),
-            Reading::Body | Reading::Done => None,
-        }
+    /// How long a request has waited for a worker at `now` whose last bytes arrived `ago`. What it
+    /// waited for those before it is their client's, and what its connection waited for room,
+    /// before `accepting`, is not for want of the worker's time. `None` within a body and during
+    /// an answer.
+    pub fn waited(&self, ago: Duration, now: Moment, accepting: Moment) -> Option<Duration> {
+        let is_first = self.requests == 0 && !self.has_begun;
+        let since = if is_first { accepting } else { self.since };
+        (self.state.reading() == Reading::Head).then(|| ago.min(now - since))
     }
 
     /// The moment at which [`Http1::on_deadline`] is due. `draining` is when a drain began.
