@@ -136,10 +136,11 @@ fn expect_all(reached: &Reached) {
 }
 
 /// Ends that the simulated application and its settings do not come to.
-const UNREACHED_ENDS: [CloseReason; 5] = [
+const UNREACHED_ENDS: [CloseReason; 6] = [
     CloseReason::AnswerTimeout,
     CloseReason::BodyUnread,
     CloseReason::LifetimeOver,
+    CloseReason::MemoryExhausted,
     CloseReason::RequestsMax,
     CloseReason::SourceFailed,
 ];

@@ -26,6 +26,8 @@ pub enum CloseReason {
     LifetimeOver,
     /// It was idle longest when a newcomer needed room.
     MadeRoom,
+    /// Its unsent answers were more than there was memory for.
+    MemoryExhausted,
     /// The peer sent nothing at all within `head_time`.
     NothingReceived,
     /// The handler panicked.
@@ -52,7 +54,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of its discriminant.
-    pub const ALL: [CloseReason; 22] = [
+    pub const ALL: [CloseReason; 23] = [
         CloseReason::AddressLimit,
         CloseReason::AnswerTimeout,
         CloseReason::BodyUnread,
@@ -64,6 +66,7 @@ impl CloseReason {
         CloseReason::IdleTimeout,
         CloseReason::LifetimeOver,
         CloseReason::MadeRoom,
+        CloseReason::MemoryExhausted,
         CloseReason::NothingReceived,
         CloseReason::Panicked,
         CloseReason::PeerClosed,
@@ -91,6 +94,7 @@ impl CloseReason {
             CloseReason::IdleTimeout => "idle_timeout",
             CloseReason::LifetimeOver => "lifetime_over",
             CloseReason::MadeRoom => "made_room",
+            CloseReason::MemoryExhausted => "memory_exhausted",
             CloseReason::NothingReceived => "nothing_received",
             CloseReason::Panicked => "panicked",
             CloseReason::PeerClosed => "peer_closed",

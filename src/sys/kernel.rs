@@ -136,6 +136,10 @@ pub trait Kernel {
     /// Ends our side of the stream (`shutdown(2)`, `SHUT_WR`); a failure means the peer is gone.
     fn finish_sending(&mut self, stream: &Self::Stream);
 
+    /// Makes the close of the stream a reset (`SO_LINGER` of 0): what the peer did not take is
+    /// dropped at once, where the kernel would otherwise keep and offer it for minutes.
+    fn reset_at_close(&mut self, stream: &Self::Stream);
+
     /// A handle that wakes this kernel from any thread.
     fn waker(&self) -> Arc<dyn Wake>;
 

@@ -132,6 +132,10 @@ impl Kernel for Linux {
         stream.finish_sending();
     }
 
+    fn reset_at_close(&mut self, stream: &Stream) {
+        stream.reset_at_close();
+    }
+
     fn waker(&self) -> Arc<dyn Wake> {
         self.waker.clone()
     }

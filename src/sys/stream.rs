@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use libc::{c_int, sockaddr_in, sockaddr_in6, socklen_t};
+use socket2::SockRef;
 
 use super::syscall::{check, check_descriptor, retry};
 use crate::limits::SEND_SEGMENTS_MAX;
@@ -118,6 +119,11 @@ impl Stream {
     pub fn finish_sending(&self) {
         // SAFETY: takes no pointer, and the descriptor is open.
         let _gone = check(unsafe { libc::shutdown(self.0.as_raw_fd(), libc::SHUT_WR) });
+    }
+
+    /// Makes the close a reset. A failure leaves an ordinary close.
+    pub fn reset_at_close(&self) {
+        let _stays = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
     }
 
     /// `send` where one segment is all: the kernel has no vector to copy in and check.

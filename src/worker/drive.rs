@@ -85,7 +85,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         if connection.stage == Stage::Lingering {
             self.release(key);
         } else if connection.backlog.is_some() {
-            self.free(key, CloseReason::SendTimeout);
+            self.cut(key, CloseReason::SendTimeout);
         } else if connection.stage == Stage::Preface {
             self.expire_preface(key);
         } else {
@@ -300,6 +300,10 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             _ => Interest::Receive,
         };
         self.account(key);
+        if is_blocked && self.held * HELD_UNIT as u64 > self.parts.memory_max {
+            self.cut(key, CloseReason::MemoryExhausted);
+            return;
+        }
         if self.set_interest(key, interest) {
             self.set_deadline(key);
         }
@@ -375,6 +379,14 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             self.stats.close(reason);
         }
         self.release(key);
+    }
+
+    /// Ends a connection whose peer does not take what waits for it, here and in the kernel.
+    #[cold]
+    fn cut(&mut self, key: Key, reason: CloseReason) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        self.kernel.reset_at_close(&connection.stream);
+        self.free(key, reason);
     }
 
     fn release(&mut self, key: Key) {

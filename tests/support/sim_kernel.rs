@@ -106,6 +106,8 @@ impl Kernel for SimKernel {
         self.0.borrow_mut().finish_sending(stream.client);
     }
 
+    fn reset_at_close(&mut self, _stream: &SimStream) {}
+
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::new(SimWaker(Arc::clone(self.0.borrow().woken())))
     }
