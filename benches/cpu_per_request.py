@@ -88,6 +88,7 @@ def tool_package(tool):
 
 
 def compare(label, first, second, pairs, mode, options, trouble):
+    """Prints the ratios of alternating runs and returns their median."""
     ratios = []
     for pair in range(pairs):
         runs = [(0, first), (1, second)]
@@ -101,6 +102,7 @@ def compare(label, first, second, pairs, mode, options, trouble):
               f"  {right} {describe(results[1], options)}  ratio {ratio:.3f}", flush=True)
     print(f"  {label} median {statistics.median(ratios):.3f}"
           f" (min {min(ratios):.3f}, max {max(ratios):.3f}, {pairs} pairs)", flush=True)
+    return statistics.median(ratios)
 
 
 def describe(result, options):

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""What the limits cost: CPU time per request with them, over that without them.
+
+The same program runs three times: with the limits that it has by default, with those set besides
+that it does not have by default, and with every limit off or as high as it can be set. One server
+at a time runs alone on one core with one worker; wrk runs on another. The runs alternate. Exits
+with 1 if a median is above its limit, which the noise between two runs without limits, printed
+first, must be below for the verdict to mean anything.
+
+Needs: Linux, wrk, taskset, cargo (python3 standard library only).
+"""
+
+import argparse
+import sys
+
+from cpu_per_request import MODES, compare
+from programs import build
+
+RATIO_MAX = 1.02
+SERVE = ["serve", "--workers", "1", "--listen", "127.0.0.1:0"]
+# What a server behind a proxy sets; none of it is met by a client on the loopback device.
+SET = [
+    "--connections-per-address-max", "10000", "--requests-max", "100000000",
+    "--proxy-protocol-from", "10.0.0.0/8", "--trusted-proxies", "10.0.0.0/8,192.168.0.0/16",
+]
+# 0 is off; where there is no off, the most that may be set.
+OFF = [
+    "--head-bytes-max", "16k", "--fields-max", "100", "--target-bytes-max", "16k",
+    "--body-bytes-max", "1024g", "--upload-bytes-max", "1024g", "--memory-max", "1024g",
+    "--requests-max", "4294967295", "--connections-max", "16000",
+    "--connections-soft-max", "1048576", "--pipelined-max", "1048576",
+    "--head-time", "24h", "--body-time", "24h", "--idle-time", "24h", "--send-time", "24h",
+    "--later-time", "24h", "--lifetime-max", "24h", "--rate-time", "24h",
+    "--user-timeout", "24h", "--linger-time", "24h", "--drain-time", "24h",
+    "--receive-rate-min", "0", "--send-rate-min", "0", "--notsent-bytes", "0",
+]
+
+
+def main():
+    options = parse_options()
+    program = options.program or build("--bin", "corelane")
+    servers = {name: [program, *SERVE, *flags]
+               for name, flags in (("default", []), ("set", SET), ("off", OFF))}
+    trouble, dear = [], []
+    for mode in options.mode:
+        print(f"\n{mode}: {options.seconds} s a run, GET {options.path}")
+        noise = max(1, options.pairs // 3)
+        compare("off/off", servers["off"], servers["off"], noise, mode, options, trouble)
+        for name in ("default", "set"):
+            ratio = compare(f"{name}/off", servers[name], servers["off"], options.pairs, mode,
+                            options, trouble)
+            if ratio > RATIO_MAX:
+                dear.append(f"{mode}, {name}: {ratio:.3f}, at most {RATIO_MAX}")
+    for problem in trouble:
+        print(f"warning: {problem}")
+    for problem in dear:
+        print(f"FAIL: {problem}")
+    if not dear and not trouble:
+        print(f"\nPASS: no median is above {RATIO_MAX}")
+    return 1 if trouble or dear else 0
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", type=int, default=9, help="pairs of runs each (9)")
+    parser.add_argument("--seconds", type=int, default=4, help="seconds of each run (4)")
+    parser.add_argument("--mode", action="append", choices=MODES,
+                        help="repeatable; default: keep-alive and pipelined")
+    parser.add_argument("--program", help="instead of the release build of this folder")
+    parser.add_argument("--path", default="/plaintext", help="what to GET (/plaintext)")
+    parser.add_argument("--cores", default="0,1", help="the server's and wrk's core (0,1)")
+    options = parser.parse_args()
+    options.mode = options.mode or ["keep-alive", "pipelined"]
+    options.server_core, options.load_core = options.cores.split(",")
+    options.perf = False
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
