@@ -317,6 +317,113 @@ console.log(`304 requests, 200 of them at once, a body of 1 MiB and a stream, ${
 NODE
 }
 
+write_go_program() {
+    cat >"$folder/client.go" <<'GO'
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var connected int32
+
+func ask(client *http.Client, method, url string, body io.Reader, header ...string) (int, []byte) {
+	request, err := http.NewRequest(method, url, body)
+	check(err)
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if !info.Reused {
+			atomic.AddInt32(&connected, 1)
+		}
+	}}
+	request = request.WithContext(httptrace.WithClientTrace(request.Context(), trace))
+	answer, err := client.Do(request)
+	check(err)
+	defer answer.Body.Close()
+	seen, err := io.ReadAll(answer.Body)
+	check(err)
+	return answer.StatusCode, seen
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func expect(what string, right bool) {
+	if !right {
+		check(fmt.Errorf("%s", what))
+	}
+}
+
+func main() {
+	url := os.Args[1]
+	transport := &http.Transport{MaxIdleConnsPerHost: 16, ExpectContinueTimeout: 30 * time.Second}
+	client := &http.Client{Transport: transport, Timeout: 60 * time.Second}
+	for i := 0; i < 100; i++ {
+		status, body := ask(client, "GET", url+"/plaintext", nil)
+		expect("GET", status == 200 && string(body) == "Hello, World!")
+	}
+	expect("one connection for one after the other", connected == 1)
+	var group sync.WaitGroup
+	for worker := 0; worker < 16; worker++ {
+		group.Add(1)
+		go func(worker int) {
+			defer group.Done()
+			for i := 0; i < 50; i++ {
+				path := fmt.Sprintf("/users/%d-%d", worker, i)
+				status, body := ask(client, "GET", url+path, nil)
+				expect(path, status == 200 && bytes.Contains(body, []byte(path[7:]+"\"")))
+			}
+		}(worker)
+	}
+	group.Wait()
+	pooled := connected
+	expect("a pool of 16", pooled <= 32)
+	mebibyte := make([]byte, 1<<20)
+	for i := range mebibyte {
+		mebibyte[i] = byte(i ^ i>>8)
+	}
+	status, body := ask(client, "POST", url+"/echo", bytes.NewReader(mebibyte))
+	expect("by length", status == 200 && bytes.Equal(body, mebibyte))
+	status, body = ask(client, "POST", url+"/echo", io.MultiReader(bytes.NewReader(mebibyte)))
+	expect("in chunks", status == 200 && bytes.Equal(body, mebibyte))
+	status, body = ask(client, "POST", url+"/echo", bytes.NewReader(mebibyte),
+		"Expect", "100-continue")
+	expect("with Expect", status == 200 && bytes.Equal(body, mebibyte))
+	status, _ = ask(client, "POST", url+"/echo", bytes.NewReader(make([]byte, 1500000)),
+		"Expect", "100-continue")
+	expect("413", status == 413)
+	status, body = ask(client, "HEAD", url+"/json", nil)
+	expect("HEAD", status == 200 && len(body) == 0)
+	status, _ = ask(client, "GET", url+"/nowhere", nil)
+	expect("404", status == 404)
+	fmt.Printf("906 requests on %d connections, bodies of 1 MiB by length, in chunks and with "+
+		"Expect, 413, %s\n", connected, runtime.Version())
+}
+GO
+}
+
+run_go() {
+    write_go_program
+    # Everything that it builds stays in the folder.
+    run_script "go net/http" env GOCACHE="$folder/go" GO111MODULE=off GOFLAGS= \
+        go run "$folder/client.go" "$url"
+}
+
 run_chromium() {
     local problems=() browser=$1
     timeout 120 "$browser" --headless --no-sandbox --disable-gpu --user-data-dir="$folder/profile" \
@@ -342,6 +449,7 @@ if have python3; then
     fi
 fi
 have node && run_script "node fetch" node_fetch
+have go && run_go
 browser=
 for name in chromium chromium-browser google-chrome; do
     [[ -z $browser ]] && command -v "$name" >/dev/null && browser=$name
