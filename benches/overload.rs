@@ -6,9 +6,6 @@
 //! defaults. The times of answers run from the moment their requests were due to be sent.
 #![allow(clippy::cast_precision_loss, clippy::cast_sign_loss)] // Figures to be shown.
 
-// Rates and times of a benchmark are far below what an `f64` tells apart.
-#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::io::IoSlice;
