@@ -82,7 +82,7 @@ fn run_all(words: &str) -> ExitCode {
     let settings = usual_settings(SIZE);
     println!(
         "one worker on CPU {SERVER_CPU}, clients on CPU {CLIENT_CPU}; the defaults but for \
-         head_time {:?}, rate_time {:?}, send_time {:?}, memory_max {} and connections_max {:?}",
+         head_time {:?}, rate_time {:?}, send_time {:?}, memory_max {}, connections_max {:?} and no overload_delay",
         settings.head_time,
         settings.rate_time,
         settings.send_time,
