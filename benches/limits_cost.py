@@ -33,6 +33,7 @@ OFF = [
     "--later-time", "24h", "--lifetime-max", "24h", "--rate-time", "24h",
     "--user-timeout", "24h", "--linger-time", "24h", "--drain-time", "24h",
     "--receive-rate-min", "0", "--send-rate-min", "0", "--notsent-bytes", "0",
+    "--overload-delay", "0s", "--stall-time", "0s",
 ]
 
 
