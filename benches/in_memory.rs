@@ -89,6 +89,7 @@ impl Bench {
             remote: &self.remote,
             memory_left: usize::MAX,
             is_overdue: false,
+            is_blocked: false,
         }));
         let len = self.outbox.queue.unsent();
         self.outbox.queue.consume(len);

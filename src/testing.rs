@@ -157,6 +157,7 @@ impl<H: Handler> TestClient<H> {
                 remote: &self.remote,
                 memory_left: usize::MAX,
                 is_overdue: false,
+                is_blocked: false,
             };
             want = match parcel {
                 Some(Parcel::Answer(request, answer)) => {

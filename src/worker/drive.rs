@@ -177,6 +177,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             remote: &self.remote,
             memory_left: memory_left(self.parts.memory_max, self.held, connection.held),
             is_overdue: matches!(event, Event::Overdue),
+            is_blocked: connection.backlog.is_some(),
         };
         let protocol = &mut connection.protocol;
         let want = match event {

@@ -84,6 +84,7 @@ impl<H: Handler> Machine<H> {
             remote: &self.remote,
             memory_left: self.memory_left,
             is_overdue: self.is_overdue,
+            is_blocked: false,
         };
         let want = event(&mut self.protocol, &mut cx);
         let queue = &mut self.outbox.queue;

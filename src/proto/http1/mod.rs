@@ -51,6 +51,8 @@ pub struct Context<'a, H> {
     /// Whether the requests of this event waited too long for an overloaded worker: only vital
     /// ones are served.
     pub is_overdue: bool,
+    /// Whether earlier answers wait for their client: then nothing more is begun.
+    pub is_blocked: bool,
 }
 
 /// The machine of one connection.
@@ -221,7 +223,7 @@ impl Http1 {
     ) -> Want {
         if self.state.writing() == Writing::Awaiting && self.requests == number {
             self.deliver(cx, delivery);
-            return self.on_received(cx);
+            return self.go_on(cx);
         }
         cx.tally.unwanted(&delivery);
         self.rest(cx)
@@ -236,7 +238,13 @@ impl Http1 {
         if let Some(pending) = &mut self.pending {
             pending.wake();
         }
-        self.on_received(cx)
+        self.go_on(cx)
+    }
+
+    /// Goes on after something came from elsewhere. While its client takes nothing, whatever
+    /// could be made for it would pile up.
+    fn go_on<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Want {
+        if cx.is_blocked { self.want(false) } else { self.on_received(cx) }
     }
 
     /// The moment named by [`Http1::deadline`] has come.
