@@ -173,6 +173,7 @@ impl Http1 {
             }
             let step = match self.state.reading() {
                 Reading::Head => self.read_head(cx),
+                Reading::Body if self.taker == Taker::UnreadySink => Step::Wait,
                 Reading::Body => self.read_body(cx),
                 Reading::Done => self.write_on(cx),
             };
@@ -205,7 +206,10 @@ impl Http1 {
     /// they waited, so the time of what is waited for begins now.
     pub fn on_sent(&mut self, settings: &Settings, now: Moment) {
         self.since = now;
-        self.patience = patience(settings, now);
+        // A sink that is waited for has its own time, whatever the client takes.
+        if self.taker != Taker::UnreadySink {
+            self.patience = patience(settings, now);
+        }
     }
 
     /// The connection broke: nothing can be received or sent any more.
