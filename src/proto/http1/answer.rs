@@ -170,6 +170,9 @@ impl Http1 {
         let Some(promised) = cx.outbox.take_promised() else { return };
         self.state.answer_promised();
         let until = cx.now + promised.time.unwrap_or(cx.settings.later_time);
+        if self.peer_ended {
+            promised.promise.client_ended();
+        }
         let rest = Rest::Promise(promised);
         self.pending = Some(Box::new(Pending { until, is_waiting: true, known, rest }));
     }
