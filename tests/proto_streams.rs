@@ -311,7 +311,8 @@ fn the_last_of_the_requests_allowed_closes_and_so_does_the_first_after_the_lifet
     machine.settings.idle_time = machine.settings.lifetime_max * 2;
     machine.feed(GET);
     let due = machine.protocol.deadline(&machine.settings, None);
-    assert_eq!(due - Moment::from_nanos(1_000_000_000), machine.settings.lifetime_max);
+    let life = machine.settings.lifetime_max + machine.settings.drain_idle_time;
+    assert_eq!(due - Moment::from_nanos(1_000_000_000), life);
     machine.now = due;
     assert_eq!(machine.deadline_reached(), Want::Close(CloseReason::LifetimeOver));
 }

@@ -147,7 +147,9 @@ impl Http1 {
                 hasten(self.since + settings.head_time, self.since, settings, draining)
             }
             Reading::Head => {
-                let quiet = (self.since + settings.idle_time).min(self.expires);
+                // A life that ends is a drain of one: what is under way already is answered.
+                let quiet = self.since + settings.idle_time;
+                let quiet = hasten(quiet, self.since, settings, Some(self.expires));
                 hasten(quiet, self.since, settings, draining)
             }
             Reading::Body if self.taker == Taker::Assembly => {
