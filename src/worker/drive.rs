@@ -199,7 +199,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let assembly = connection.assembly.as_mut().unwrap_or(&mut self.hot);
         if matches!(want, Want::Close(_)) {
-            connection.dropped = assembly.block.unread().len() as u32;
+            // It may have ended before, while its last answer waits to be sent.
+            connection.dropped += assembly.block.unread().len() as u32;
             assembly.clear();
         }
         let is_idle = assembly.is_idle();
