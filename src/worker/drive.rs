@@ -290,7 +290,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                 self.close(key, reason);
                 return;
             }
-            Want::Again if !is_blocked => {
+            // A wake may come to one that is noted already.
+            Want::Again if !is_blocked && connection.stage != Stage::Again => {
                 connection.stage = Stage::Again;
                 self.again.push(key);
             }
