@@ -1,10 +1,12 @@
 //! A reader of answers, independent of the code that writes them: lines are searched, split and
 //! compared as text. Knows nothing of requests but whether the answer has a body.
 
+use std::borrow::Cow;
 use std::str::from_utf8;
 
 /// The beginning of a stream of answers.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, none is a state")]
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     /// Whether it says `Connection: close`.
@@ -14,7 +16,9 @@ pub(crate) struct Answer<'a> {
     /// The value of `X-Number`.
     pub(crate) number: Option<&'a str>,
     /// What there is of its body.
-    pub(crate) body: &'a [u8],
+    pub(crate) body: Cow<'a, [u8]>,
+    /// Whether its body ends with the connection, so that nobody can tell if it is whole.
+    pub(crate) is_until_close: bool,
     /// Whether all of it is there.
     pub(crate) is_whole: bool,
     /// Bytes of what is there.
@@ -53,11 +57,12 @@ pub(crate) fn read_answer(
         closes: false,
         keeps_alive: false,
         number: None,
-        body: &[],
+        body: Cow::Borrowed(&[]),
+        is_until_close: false,
         is_whole: true,
         len: head_len,
     };
-    let (length, dates) = read_fields(&mut answer, lines)?;
+    let (length, is_chunked, dates) = read_fields(&mut answer, lines)?;
     if answer.is_interim() {
         return if head.len() == status_line.len() {
             Ok(Some(answer))
@@ -69,20 +74,61 @@ pub(crate) fn read_answer(
         return Err(format!("{dates} dates in {head:?}"));
     }
     let length = length.or((status == 204).then_some(0));
-    let length = length.ok_or_else(|| format!("no length in {head:?}"))?;
-    let body = if is_bodiless(status) { 0 } else { length };
-    answer.body = &bytes[head_len..bytes.len().min(head_len + body)];
-    answer.is_whole = answer.body.len() == body;
-    answer.len = head_len + answer.body.len();
+    let rest = &bytes[head_len..];
+    match length {
+        Some(_) if is_chunked => return Err(format!("two framings in {head:?}")),
+        Some(length) => {
+            let body = if is_bodiless(status) { 0 } else { length };
+            let there = &rest[..rest.len().min(body)];
+            answer.is_whole = there.len() == body;
+            answer.len = head_len + there.len();
+            answer.body = Cow::Borrowed(there);
+        }
+        None if is_chunked => {
+            let (body, end) = read_chunks(rest)?;
+            answer.is_whole = end.is_some();
+            answer.len = head_len + end.unwrap_or(rest.len());
+            answer.body = Cow::Owned(body);
+        }
+        None if answer.closes => {
+            answer.is_until_close = true;
+            answer.len = bytes.len();
+            answer.body = Cow::Borrowed(rest);
+        }
+        None => return Err(format!("no length in {head:?}")),
+    }
     Ok(Some(answer))
 }
 
-/// The length named by the fields, and how many dates there are.
+/// What there is of a chunked body, and where it ends if that is there.
+fn read_chunks(bytes: &[u8]) -> Result<(Vec<u8>, Option<usize>), String> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    while let Some(line) = memchr::memmem::find(&bytes[at..], b"\r\n") {
+        let size = from_utf8(&bytes[at..at + line]).map_err(|error| error.to_string())?;
+        let size = usize::from_str_radix(size, 16).map_err(|error| format!("{size:?}: {error}"))?;
+        at += line + 2;
+        let rest = &bytes[at..];
+        body.extend_from_slice(&rest[..rest.len().min(size)]);
+        if rest.len() < size + 2 {
+            return Ok((body, None));
+        }
+        if &rest[size..size + 2] != b"\r\n" {
+            return Err("a chunk goes on beyond its size".to_owned());
+        }
+        at += size + 2;
+        if size == 0 {
+            return Ok((body, Some(at)));
+        }
+    }
+    Ok((body, None))
+}
+
+/// The length named by the fields, whether they name chunks, and how many dates there are.
 fn read_fields<'a>(
     answer: &mut Answer<'a>,
     lines: impl Iterator<Item = &'a str>,
-) -> Result<(Option<usize>, usize), String> {
-    let (mut length, mut dates) = (None, 0);
+) -> Result<(Option<usize>, bool, usize), String> {
+    let (mut length, mut is_chunked, mut dates) = (None, false, 0);
     for line in lines {
         let (name, value) = line.split_once(": ").ok_or_else(|| format!("no field: {line:?}"))?;
         match name {
@@ -93,6 +139,7 @@ fn read_fields<'a>(
             "Content-Length" => return Err("two lengths".to_owned()),
             "Connection" if value == "close" => answer.closes = true,
             "Connection" if value == "keep-alive" => answer.keeps_alive = true,
+            "Transfer-Encoding" if value == "chunked" && !is_chunked => is_chunked = true,
             "Date" => dates += 1,
             "X-Number" => answer.number = Some(value),
             "Allow" | "Content-Type" | "Server" => {}
@@ -100,7 +147,7 @@ fn read_fields<'a>(
             _ => return Err(format!("an unexpected field: {line:?}")),
         }
     }
-    Ok((length, dates))
+    Ok((length, is_chunked, dates))
 }
 
 fn preview(bytes: &[u8]) -> String {

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::sync::OnceLock;
 
+use corelane::clock::Moment;
 use corelane::limits::LINGER_BYTES_MAX;
 use corelane::proto::CloseReason;
 use corelane::wire::refusal::Refusal;
@@ -74,6 +75,12 @@ pub(crate) struct Item {
     pub(crate) last: Option<CloseReason>,
     /// Whether its answer says that.
     pub(crate) says_close: bool,
+    /// Until when its answer was promised, and when it was given.
+    pub(crate) promised: Option<(Moment, Option<Moment>)>,
+    pub(crate) is_streamed: bool,
+    /// Whether a sink takes its body, and whether the body was refused on its way.
+    pub(crate) has_sink: bool,
+    pub(crate) is_declined: bool,
 }
 
 impl Item {
@@ -81,6 +88,37 @@ impl Item {
         match self.expected {
             Expected::Echo { .. } => 200,
             Expected::Status(status) | Expected::Refused(status) => status,
+        }
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.expected, Expected::Refused(_))
+    }
+
+    /// The application does not want its body.
+    pub(crate) fn decline(&mut self, status: u16, reason: CloseReason) {
+        self.expected = Expected::Status(status);
+        self.last = Some(reason);
+        self.says_close = true;
+        self.is_declined = true;
+    }
+
+    /// It is answered by a stream of unknown length, which a client of HTTP/1.0 sees end with its
+    /// connection.
+    pub(crate) fn end_by_stream(&mut self) {
+        if self.is_http10 {
+            self.says_close = true;
+            self.last.get_or_insert(CloseReason::ByHandler);
+        }
+    }
+
+    /// It is the last that one connection may ask.
+    pub(crate) fn is_last_of_many(&mut self) {
+        if !matches!(self.expected, Expected::Refused(_)) {
+            self.says_close = true;
+            if matches!(self.last, None | Some(CloseReason::ByHandler)) {
+                self.last = Some(CloseReason::RequestsMax);
+            }
         }
     }
 }
@@ -183,6 +221,10 @@ impl Script {
             expected,
             last,
             says_close,
+            promised: None,
+            is_streamed: false,
+            has_sink: false,
+            is_declined: false,
         });
     }
 
@@ -246,6 +288,10 @@ impl Script {
             expected: Expected::Refused(refusal.status().code()),
             last: Some(CloseReason::Refused),
             says_close: true,
+            promised: None,
+            is_streamed: false,
+            has_sink: false,
+            is_declined: false,
         });
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use corelane::clock::Moment;
 use corelane::sys::{Interest, Kernel, Readiness, Token, Wake};
 
+use crate::sim_elsewhere::lock;
 use crate::sim_world::World;
 
 /// The worker's side of the world.
@@ -106,13 +107,17 @@ impl Kernel for SimKernel {
         self.0.borrow_mut().finish_sending(stream.client);
     }
 
-    fn reset_at_close(&mut self, _stream: &SimStream) {}
+    fn reset_at_close(&mut self, stream: &SimStream) {
+        self.0.borrow_mut().reset_at_close(stream.client);
+    }
 
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::new(SimWaker(Arc::clone(self.0.borrow().woken())))
     }
 
     fn acknowledge_wake(&mut self) {
-        self.0.borrow().woken().store(false, Ordering::SeqCst);
+        let world = self.0.borrow();
+        world.woken().store(false, Ordering::SeqCst);
+        lock(&world.elsewhere).mail_is_read();
     }
 }

@@ -11,6 +11,7 @@ use corelane::sys::{Interest, Token};
 
 use crate::random::Random;
 use crate::sim_client::Script;
+use crate::sim_elsewhere::{Awaits, Client};
 
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,9 @@ pub(crate) struct Pipe {
     pub(crate) abrupt: Option<Abrupt>,
     pub(crate) finished_at: Option<Moment>,
     pub(crate) closed_at: Moment,
-    accepted_at: Moment,
+    pub(crate) accepted_at: Moment,
+    /// When each of its requests was handled.
+    pub(crate) handled_at: Vec<Moment>,
     pub(crate) last_taken_at: Moment,
     unblocked_at: Moment,
     phase: Phase,
@@ -123,6 +126,7 @@ impl Pipe {
             finished_at: None,
             closed_at: start,
             accepted_at: start,
+            handled_at: Vec::new(),
             last_taken_at: start,
             unblocked_at: start,
             phase: Phase::Idle,
@@ -281,27 +285,45 @@ impl Pipe {
     /// Its times, for a fault.
     pub(crate) fn state(&self) -> String {
         format!(
-            "{:?} since {:?}, accepted {:?}, taken {:?}, unblocked {:?}",
-            self.phase, self.phase_since, self.accepted_at, self.last_taken_at, self.unblocked_at
+            "{:?} since {:?}, accepted {:?}, taken {:?}, unblocked {:?}, closed {:?}, ended {}",
+            self.phase,
+            self.phase_since,
+            self.accepted_at,
+            self.last_taken_at,
+            self.unblocked_at,
+            self.closed_at,
+            self.end_told,
         )
     }
 
     /// How long the worker may go on waiting for this client, and since when at the earliest.
-    fn patience(&self, settings: &Settings, drain: Option<Moment>) -> (Moment, Duration) {
+    fn patience(
+        &self,
+        settings: &Settings,
+        drain: Option<Moment>,
+        client: &Client,
+    ) -> (Moment, Duration) {
         if let Some(finished) = self.finished_at {
             return (finished, settings.linger_time);
         }
         if self.is_blocked {
             return (self.last_taken_at, settings.send_time);
         }
-        let since = self.phase_since.max(self.unblocked_at);
+        if client.awaits != Awaits::Nothing {
+            return (client.since, client.time);
+        }
+        let since = self.phase_since.max(self.unblocked_at).max(client.settled_at);
         match self.phase {
             Phase::Head => (since, settings.head_time),
             Phase::Body => (since, settings.body_time),
             Phase::Idle => {
                 let since = self.accepted_at.max(self.last_taken_at);
                 let has_answered = !self.taken.is_empty();
-                let time = if has_answered { settings.idle_time } else { settings.head_time };
+                let mut time = if has_answered { settings.idle_time } else { settings.head_time };
+                let expires = self.may_expire_at(settings).max(since) + settings.drain_idle_time;
+                if has_answered && expires < since + time {
+                    time = expires - since;
+                }
                 match drain {
                     Some(began) if began.max(since) + settings.drain_idle_time < since + time => {
                         (began.max(since), settings.drain_idle_time)
@@ -318,9 +340,22 @@ impl Pipe {
         settings: &Settings,
         drain: Option<Moment>,
         idle_since: Moment,
+        client: &Client,
     ) -> Moment {
-        let (since, time) = self.patience(settings, drain);
+        let (since, time) = self.patience(settings, drain, client);
+        let is_quiet = self.phase == Phase::Idle && !self.is_blocked && self.finished_at.is_none();
+        let time = if is_quiet && client.awaits == Awaits::Nothing {
+            // The end of its life is spread over a tenth.
+            time + settings.lifetime_max / 10
+        } else {
+            time
+        };
         since.max(idle_since).max(self.last_taken_at) + time
+    }
+
+    /// From when on an answer may be the last because of its age.
+    pub(crate) fn may_expire_at(&self, settings: &Settings) -> Moment {
+        self.accepted_at + settings.lifetime_max.mul_f64(0.9)
     }
 
     /// Whether it has been idle for so long that it may have to make room.
@@ -339,11 +374,12 @@ impl Pipe {
         drain: Option<Moment>,
         now: Moment,
         is_last: bool,
+        client: &Client,
     ) -> Option<String> {
         if self.abrupt.is_some() || self.end_told {
             return None;
         }
-        let (since, time) = self.patience(settings, drain);
+        let (since, time) = self.patience(settings, drain, client);
         if self.is_blocked {
             // A blocked connection ends for no other reason.
             let early = now < since + time;
@@ -360,11 +396,14 @@ impl Pipe {
     }
 
     /// What is wrong with having answered 408.
-    pub(crate) fn timeout_fault(&self, settings: &Settings) -> Option<String> {
+    pub(crate) fn timeout_fault(&self, settings: &Settings, client: &Client) -> Option<String> {
         let finished = self.finished_at?;
         let mut since = self.phase_since;
         if self.unblocked_at < finished {
             since = since.max(self.unblocked_at);
+        }
+        if client.settled_at < finished {
+            since = since.max(client.settled_at);
         }
         let time = match self.phase {
             Phase::Body => settings.body_time,

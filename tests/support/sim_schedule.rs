@@ -7,23 +7,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use corelane::api::{Board, HandlerResult, NoBlocking, Request, Responded, Response};
+use corelane::api::{Board, NoBlocking};
 use corelane::clock::Clock;
 use corelane::limits::TICK_MS;
 use corelane::proto::CloseReason;
 use corelane::sys::Kernel;
 use corelane::wire::refusal::Refusal;
 use corelane::worker::{Mail, Stats, Worker, WorkerParts, mailbox};
-use corelane::{Bytes, Error, Network, Settings, WhenFull};
+use corelane::{Network, Settings, WhenFull};
 
 use crate::random::Random;
-use crate::sim_client::{
-    Expected, FIELDS_MAX, HEAD_BYTES_MAX, Mode, Script, TARGET_BYTES_MAX, Taste, pattern,
-};
+use crate::sim_application::Application;
+use crate::sim_client::{Expected, FIELDS_MAX, HEAD_BYTES_MAX, Script, TARGET_BYTES_MAX, Taste};
+use crate::sim_elsewhere::{Elsewhere, lock};
 use crate::sim_faults::Faults;
-use crate::sim_kernel::{SimKernel, client_of};
+use crate::sim_kernel::SimKernel;
 use crate::sim_pipe::{Abrupt, Pipe, Plan};
-use crate::sim_verdict::judge_pipe;
+use crate::sim_verdict::{Verdict, judge_pipe};
 use crate::sim_world::World;
 
 /// Turns after which a simulation should long have ended.
@@ -32,8 +32,8 @@ const TURNS_MAX: usize = 20_000;
 /// Turns in which an empty worker must have seen its mail, whatever else is reported.
 const DRAIN_TURNS_MAX: usize = 12;
 
-/// The payload of the panics the application is told to have.
-pub(crate) const SCRIPTED: &str = "a scripted panic";
+/// Seeds below it are without what elsewhere does: those that were kept stand for what they stood.
+const OLD_SEEDS: u64 = 64;
 
 /// What simulations came to, to see that they come to everything.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +45,9 @@ pub(crate) struct Reached {
     pub(crate) exhausted: u64,
     pub(crate) failed: u64,
     pub(crate) table_full: u64,
+    pub(crate) later_dropped: u64,
+    pub(crate) later_expired: u64,
+    pub(crate) later_unwanted: u64,
 }
 
 impl Reached {
@@ -57,6 +60,9 @@ impl Reached {
             exhausted: stats.accept_exhausted,
             failed: stats.accept_failed,
             table_full: stats.table_full,
+            later_dropped: stats.tally.later_dropped,
+            later_expired: stats.tally.later_expired,
+            later_unwanted: stats.tally.later_unwanted,
         }
     }
 
@@ -71,6 +77,9 @@ impl Reached {
         self.exhausted += other.exhausted;
         self.failed += other.failed;
         self.table_full += other.table_full;
+        self.later_dropped += other.later_dropped;
+        self.later_expired += other.later_expired;
+        self.later_unwanted += other.later_unwanted;
     }
 }
 
@@ -81,7 +90,13 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     // Drawn apart, so that what seeds stood for before stays as it was.
     let mut crowd = Random::new(!seed);
     limit(&mut crowd, &mut settings);
-    let world = Rc::new(RefCell::new(world(&mut random, &mut crowd, &settings)));
+    let mut apart = Random::new(seed ^ u64::MAX.rotate_left(32) ^ u64::from(u32::MAX / 3));
+    let is_on = seed >= OLD_SEEDS && apart.one_in(2);
+    if is_on {
+        set_elsewhere(&mut apart, &mut settings);
+    }
+    let memory_max = settings.memory_max.unwrap_or(u64::MAX);
+    let world = Rc::new(RefCell::new(world(&mut random, &mut crowd, apart, is_on, &settings)));
     let kernel = SimKernel(Rc::clone(&world));
     let (post, mailbox) = mailbox(kernel.waker());
     world.borrow_mut().set_post(post.clone());
@@ -93,10 +108,10 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
         settings,
         connections_max,
         board: Arc::clone(&board),
-        memory_max: u64::MAX,
+        memory_max,
         blocking: Arc::new(NoBlocking),
     };
-    let mut worker = Worker::new(kernel, application(&world), parts, mailbox);
+    let mut worker = Worker::new(kernel, Application::new(&world), parts, mailbox);
 
     let mut turns = 0;
     while !(worker.is_finished() || world.borrow().is_at_rest) {
@@ -121,10 +136,15 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
         }
     }
     let was_stopped = world.borrow().is_stopped;
-    if !was_stopped && (worker.assemblies_leased(), worker.timers_armed()) != (0, 0) {
-        return Err("something is leased or armed at the end".to_owned());
+    let left = (worker.assemblies_leased(), worker.timers_armed(), worker.memory_held());
+    if !was_stopped && left != (0, 0, 0) {
+        return Err(format!("leased, armed or held at the end: {left:?}"));
     }
     let (stats, _) = worker.finish();
+    // What was never done is given up now, when nobody waits for it.
+    world.borrow_mut().end_turn();
+    let forgotten = lock(&world.borrow().elsewhere).take_all();
+    drop(forgotten);
     judge_end(&stats, &mut world.borrow_mut())?;
     Ok(Reached::of(&stats))
 }
@@ -160,7 +180,32 @@ fn limit(random: &mut Random, settings: &mut Settings) {
     }
 }
 
-fn world(random: &mut Random, crowd: &mut Random, settings: &Settings) -> World {
+/// What is set where answers and bodies come in pieces and from elsewhere.
+fn set_elsewhere(random: &mut Random, settings: &mut Settings) {
+    settings.later_time = Duration::from_millis(random.between(100, 20_000) as u64);
+    settings.requests_max = random.pick(&[1, 2, 5, u32::MAX, u32::MAX, u32::MAX]);
+    let lifetime = random.between(500, 100_000) as u64;
+    settings.lifetime_max = match random.below(4) {
+        0 => Duration::from_millis(lifetime),
+        _ => settings.lifetime_max,
+    };
+    settings.memory_max = match random.below(4) {
+        0 => Some(random.pick(&[0, 8 << 10, 50_000, 150_000])),
+        _ => None,
+    };
+    settings.upload_bytes_max = settings.body_bytes_max;
+    // Bytes that buy no time worth mentioning: every body has its time from when it is wanted.
+    settings.receive_rate_min = 1_000_000_000;
+    settings.rate_time = settings.body_time;
+}
+
+fn world(
+    random: &mut Random,
+    crowd: &mut Random,
+    apart: Random,
+    is_on: bool,
+    settings: &Settings,
+) -> World {
     let taste = Taste {
         requests_max: random.pick(&[1, 3, 6, 20]),
         request_body_max: random
@@ -180,6 +225,9 @@ fn world(random: &mut Random, crowd: &mut Random, settings: &Settings) -> World 
                 script.write_preface(crowd, client, is_broken);
             }
             script.write(random, client, &taste);
+            if let Some(last) = script.items.get_mut(settings.requests_max as usize - 1) {
+                last.is_last_of_many();
+            }
             let plan = plan(random, &script);
             let mut pipe = Pipe::new(script, plan);
             if is_broken {
@@ -200,8 +248,10 @@ fn world(random: &mut Random, crowd: &mut Random, settings: &Settings) -> World 
         faults.jumps = budget(10);
     }
     let listeners = random.between(1, 2);
-    let mut world =
-        World::new(Random::new(random.next()), pipes, listeners, settings.clone(), faults);
+    let elsewhere = Elsewhere::new(apart, is_on, clients, settings);
+    let random_of_world = Random::new(random.next());
+    let settings = settings.clone();
+    let mut world = World::new(random_of_world, pipes, listeners, settings, faults, elsewhere);
     let at = random.between(1, 40) as u32;
     match random.below(8) {
         0 => world.mail.push_back((at, Mail::Drain)),
@@ -234,94 +284,6 @@ fn plan(random: &mut Random, script: &Script) -> Plan {
     }
 }
 
-/// An application that does what each request tells it, and notes which it was.
-fn application(
-    world: &Rc<RefCell<World>>,
-) -> impl FnMut(&Request<'_>, Response<'_>) -> HandlerResult + use<> {
-    let world = Rc::clone(world);
-    let mut proof: Option<Responded> = None;
-    move |request, response| {
-        let (number, mode, answer_len) = match read_request(request, &world) {
-            Ok(asked) => asked,
-            Err(fault) => {
-                world.borrow_mut().note(fault);
-                return Err(Error::bad_request("not a scripted request"));
-            }
-        };
-        let text = number.to_string();
-        let body = pattern(client_of(request.peer()), number, answer_len);
-        match mode {
-            Mode::Answer => response.header("X-Number", &text).bytes(body),
-            Mode::AnswerThenFail => {
-                proof = response.header("X-Number", &text).bytes(body).ok();
-                Err(Error::not_found("answered before"))
-            }
-            Mode::AnswerThenPanic => {
-                proof = response.header("X-Number", &text).bytes(body).ok();
-                std::panic::panic_any(SCRIPTED)
-            }
-            Mode::Close => response.header("X-Number", &text).close().bytes(body),
-            Mode::Fail => Err(Error::not_found("scripted").with_header("X-Number", text)),
-            Mode::Large => response.header("X-Number", &text).bytes(Bytes::Static(body)),
-            Mode::Panic => {
-                let _unanswered = response.header("X-Odd", "1");
-                std::panic::panic_any(SCRIPTED)
-            }
-            Mode::WrongProof => {
-                let _unanswered = response.header("X-Odd", "1");
-                proof.take().map_or_else(|| Err(Error::internal("scripted")), Ok)
-            }
-        }
-    }
-}
-
-/// What a request asks for, if it is the one that its client must be at.
-fn read_request(
-    request: &Request<'_>,
-    world: &Rc<RefCell<World>>,
-) -> Result<(usize, Mode, usize), String> {
-    let world = &mut *world.borrow_mut();
-    let client = client_of(request.peer());
-    let pipe = &world.pipes[client];
-    let number = world.handled[client];
-    let target = request.target();
-    let item = pipe.script.items.get(number).ok_or_else(|| format!("{target} is one too many"))?;
-    if matches!(item.expected, Expected::Refused(_)) {
-        return Err(format!("{target} must be refused"));
-    }
-    let earlier = &pipe.script.items[..number];
-    if earlier.iter().any(|item| item.last.is_some()) || pipe.read < item.end {
-        return Err(format!("{target} is handled after the last or before its end"));
-    }
-    let asked = target.strip_prefix(&format!("/{client}/{number}?")).map(|asked| {
-        let (mode, sizes) = asked.split_at(1);
-        let (answer, body) = sizes.split_once(',').unwrap_or_default();
-        (mode.as_bytes()[0], answer.parse::<usize>(), body.parse::<usize>())
-    });
-    let Some((mode, Ok(answer_len), Ok(body_len))) = asked else {
-        return Err(format!("{target} is not request {number} of client {client}"));
-    };
-    if request.body() != pattern(client, number, body_len) {
-        return Err(format!("the body of {target} is another"));
-    }
-    world.counts.panics +=
-        u64::from([Mode::AnswerThenPanic as u8, Mode::Panic as u8].contains(&mode));
-    world.note_handled(client);
-    let mode = MODES.into_iter().find(|known| *known as u8 == mode);
-    mode.map(|mode| (number, mode, answer_len)).ok_or_else(|| format!("{target} has no mode"))
-}
-
-const MODES: [Mode; 8] = [
-    Mode::Answer,
-    Mode::AnswerThenFail,
-    Mode::AnswerThenPanic,
-    Mode::Close,
-    Mode::Fail,
-    Mode::Large,
-    Mode::Panic,
-    Mode::WrongProof,
-];
-
 /// What must hold after every turn.
 fn judge_turn<H: corelane::Handler>(
     worker: &Worker<SimKernel, H>,
@@ -344,7 +306,7 @@ fn judge_turn<H: corelane::Handler>(
     if closed > stats.accepted || stats.accepted - closed > open as u64 {
         world.note(format!("{} accepted, {closed} closed, {open} open", stats.accepted));
     }
-    world.judge_deadlines(Duration::from_millis(TICK_MS));
+    world.judge_deadlines(Duration::from_millis(TICK_MS + 1));
 }
 
 /// What must hold once nobody will do anything any more.
@@ -353,8 +315,9 @@ fn judge_rest<H: corelane::Handler>(
     board: &Board,
 ) -> Result<(), String> {
     let left = (worker.connections(), worker.timers_armed(), worker.assemblies_leased());
-    if left != (0, 0, 0) {
-        return Err(format!("connections, deadlines and blocks left: {left:?}"));
+    if left != (0, 0, 0) || worker.memory_held() != 0 {
+        let held = worker.memory_held();
+        return Err(format!("connections, deadlines and blocks left: {left:?}, memory: {held}"));
     }
     let (published, stats) = (board.status(), worker.stats());
     if (published.requests(), published.connections()) != (stats.tally.requests, 0) {
@@ -369,13 +332,20 @@ fn judge_end(stats: &Stats, world: &mut World) -> Result<(), String> {
         return Err(format!("at the end: {fault}"));
     }
     judge_stats(stats, world)?;
-    let mut refusals = 0;
+    let (mut refusals, mut hidden, mut sum) = (0, 0, Verdict::default());
     for (client, pipe) in world.pipes.iter().enumerate() {
         let verdict = judge_pipe(pipe, client, world).map_err(|why| {
             let (read, sent) = (text(&pipe.script.bytes[..pipe.read]), text(&pipe.taken));
-            format!("client {client}: {why}\n--- read\n{read}\n--- sent\n{sent}")
+            let (awaited, drain) = (&lock(&world.elsewhere).clients[client], world.drain);
+            let times = format!("{}, drain {drain:?}\n{awaited:?}", pipe.state());
+            format!("client {client}: {why}\n{times}\n--- read\n{read}\n--- sent\n{sent}")
         })?;
         refusals += u64::from(verdict.is_refused);
+        sum.add(&verdict);
+        if pipe.abrupt.is_some() || lock(&world.elsewhere).clients[client].is_cut {
+            hidden +=
+                pipe.script.items.iter().filter(|item| item.promised.is_some()).count() as u64;
+        }
         // Of one connection alone it is known which count is its own.
         if let Some(reason) = verdict.reason
             && stats.accepted == 1
@@ -389,8 +359,21 @@ fn judge_end(stats: &Stats, world: &mut World) -> Result<(), String> {
     }
     let refused: u64 = stats.tally.refusals.iter().sum();
     let cut = world.pipes.iter().filter(|pipe| pipe.abrupt.is_some()).count() as u64;
-    if !(refusals..=refusals + cut).contains(&refused) {
-        return Err(format!("{refused} refusals counted, {refusals} seen"));
+    let tally = &stats.tally;
+    let deeds = lock(&world.elsewhere).deeds;
+    let lost = lock(&world.elsewhere).in_flight();
+    for (what, counted, seen, unseen) in [
+        ("refusals", refused, refusals, cut),
+        ("dropped", tally.later_dropped, sum.dropped, hidden),
+        ("late", tally.later_expired, sum.late, hidden),
+        ("given", deeds.given - tally.later_unwanted, sum.given, hidden + lost),
+    ] {
+        if !(seen..=seen + unseen).contains(&counted) {
+            let clients = &lock(&world.elsewhere).clients;
+            let ends: Vec<_> = world.pipes.iter().map(|pipe| (pipe.place, pipe.abrupt)).collect();
+            let why = format!("{deeds:?}\n{ends:?}\n{tally:?}\n{clients:?}");
+            return Err(format!("{what}: {counted} counted, {seen} seen\n{why}"));
+        }
     }
     Ok(())
 }
@@ -410,15 +393,27 @@ fn judge_stats(stats: &Stats, world: &World) -> Result<(), String> {
         ("exhausted", stats.accept_exhausted + stats.accept_failed, counts.exhausted),
         ("received", stats.bytes_received, counts.received),
         ("sent", stats.bytes_sent, counts.sent),
-        ("requests", tally.requests, counts.handled),
-        ("by route", tally.by_route.iter().sum(), counts.handled),
+        ("by route", tally.by_route.iter().sum(), tally.requests),
         ("panics", tally.panics, counts.panics),
-        ("answers", tally.answers, counts.handled + refusals + counts.unavailable),
+        ("answers", tally.answers, tally.requests + refusals + counts.unavailable),
         ("by class", tally.by_class.iter().sum(), tally.answers),
     ] {
         if worker != kernel {
             return Err(format!("{what}: the worker counted {worker}, the kernel {kernel}"));
         }
+    }
+    let elsewhere = lock(&world.elsewhere);
+    let (deeds, at_once) = (&elsewhere.deeds, counts.handled);
+    let given = deeds.given - tally.later_unwanted + tally.later_dropped + tally.later_expired;
+    let answered = at_once - deeds.promised - deeds.streamed + given + deeds.ended + deeds.declined;
+    // Whether a source that was given up had its request counted depends on why it was; so does
+    // the request of a sink, and mail that was on its way at the end is lost.
+    let unsure = deeds.unfinished + elsewhere.in_flight();
+    let given_up = stats.closes[CloseReason::BodyUnread as usize] + elsewhere.unready();
+    let most = answered + unsure + given_up;
+    if !((answered - unsure.min(answered))..=most).contains(&tally.requests) {
+        let counted = tally.requests;
+        return Err(format!("{counted} requests counted, {answered} known, {unsure} not sure"));
     }
     if stats.closes[CloseReason::Unwatchable as usize] > counts.unwatched {
         return Err("more connections unwatchable than there were faults".to_owned());

@@ -1,11 +1,13 @@
 //! What a connection must have come to, judged from what its client sent and received.
 //! Knows nothing of how it came to it.
 
-use corelane::Settings;
+use std::time::Duration;
+
 use corelane::proto::CloseReason;
 
 use crate::response_reader::{Answer, read_answer};
 use crate::sim_client::{Expected, Item, pattern};
+use crate::sim_elsewhere::{Awaits, Client, lock};
 use crate::sim_pipe::{Abrupt, Pipe, Place};
 use crate::sim_world::World;
 
@@ -14,6 +16,12 @@ use crate::sim_world::World;
 pub(crate) struct Verdict {
     /// Whether its last answer was a refusal.
     pub(crate) is_refused: bool,
+    /// Its answers from elsewhere: those dropped, late, and given in time.
+    pub(crate) dropped: u64,
+    pub(crate) late: u64,
+    pub(crate) given: u64,
+    /// Whether the connection ended because its sink did not go on.
+    pub(crate) is_given_up: bool,
     /// The reason that must have been counted, where what was sent tells it.
     pub(crate) reason: Option<CloseReason>,
 }
@@ -22,8 +30,10 @@ pub(crate) struct Verdict {
 enum Fit {
     /// It is what the application must answer, or must be refused.
     Scripted,
-    /// The request did not come whole: too slow, or ended within.
+    /// The request did not come whole: too slow, or ended within, or too much.
     Unfinished,
+    /// A sink did not take its body in time.
+    GivenUp,
 }
 
 /// Reads everything the worker sent on `pipe` and compares it with what it had to.
@@ -50,10 +60,11 @@ pub(crate) fn judge_pipe(pipe: &Pipe, client: usize, world: &World) -> Result<Ve
         let Some(item) = items.get(answered) else {
             return Err("more answers than requests".to_owned());
         };
-        let is_bodiless = |status| item.is_head && status == item.status();
-        let read = read_answer(&pipe.taken[at..], is_bodiless)?;
-        let Some(answer) = read.filter(|answer| answer.is_whole) else {
-            return judge_cut(pipe, client, answered, item, at).map(|()| verdict);
+        let read = read_answer(&pipe.taken[at..], |status| is_bodiless(item, status))?;
+        let is_cut = pipe.abrupt.is_some() || lock(&world.elsewhere).clients[client].is_cut;
+        let is_whole = |answer: &Answer<'_>| answer.is_whole && !(answer.is_until_close && is_cut);
+        let Some(answer) = read.filter(is_whole) else {
+            return judge_cut(pipe, client, answered, item, at, is_cut).map(|()| verdict);
         };
         if ended {
             return Err("an answer after the last".to_owned());
@@ -67,11 +78,12 @@ pub(crate) fn judge_pipe(pipe: &Pipe, client: usize, world: &World) -> Result<Ve
             continue;
         }
         continued = false;
-        match judge_answer(pipe, client, answered, item, &answer, &world.settings)? {
+        match judge_answer(pipe, client, answered, item, &answer, world)? {
             Fit::Scripted => {
                 ended = answer.closes;
                 verdict.is_refused = matches!(item.expected, Expected::Refused(_));
-                judge_persistence(item, &answer, pipe, world)?;
+                verdict.count(item, answer.status);
+                judge_persistence(item, answered, &answer, pipe, world)?;
                 answered += 1;
                 if item.last.is_some() && !ended {
                     // Answered, then panicked: the connection ends without a word.
@@ -79,6 +91,7 @@ pub(crate) fn judge_pipe(pipe: &Pipe, client: usize, world: &World) -> Result<Ve
                 }
             }
             Fit::Unfinished => (ended, verdict.is_refused) = (true, true),
+            Fit::GivenUp => (ended, verdict.is_given_up) = (true, true),
         }
     }
     if at < pipe.taken.len() {
@@ -86,6 +99,11 @@ pub(crate) fn judge_pipe(pipe: &Pipe, client: usize, world: &World) -> Result<Ve
     }
     judge_end(pipe, client, world, answered, ended)?;
     let last = items[..answered].last().and_then(|item| item.last);
+    let is_last_of_many = answered >= world.settings.requests_max as usize;
+    let is_cut = lock(&world.elsewhere).clients[client].is_cut;
+    if verdict.is_given_up || is_cut || (is_last_of_many && last == Some(CloseReason::ByRequest)) {
+        return Ok(verdict);
+    }
     verdict.reason = reason(pipe, world, ended, verdict.is_refused, last);
     Ok(verdict)
 }
@@ -119,6 +137,8 @@ fn reason(
     };
     match (is_refused, last) {
         (true, _) => Some(CloseReason::Refused),
+        // Its age may have come before any other reason.
+        _ if pipe.closed_at >= pipe.may_expire_at(&world.settings) => None,
         (false, Some(last)) => Some(last),
         // Whether its time or its peer ended it before it lingered is not told.
         (false, None) if ended || pipe.finished_at.is_some() => None,
@@ -132,9 +152,24 @@ fn judge_answer(
     number: usize,
     item: &Item,
     answer: &Answer<'_>,
-    settings: &Settings,
+    world: &World,
 ) -> Result<Fit, String> {
+    let settings = &world.settings;
+    let elsewhere = lock(&world.elsewhere);
+    let state = &elsewhere.clients[client];
     let is_whole = pipe.read_to_serve() >= item.end;
+    if answer.status == 504 {
+        return judge_late(pipe, number, item, answer, state);
+    }
+    if item.promised.is_some_and(|(_, given)| given.is_none()) {
+        return Err(format!("request {number} is answered before its promise was kept"));
+    }
+    if answer.status == 503 && answer.closes && settings.memory_max.is_some() {
+        if is_whole && !item.has_sink {
+            return Err(format!("request {number} is whole and there was no memory for it"));
+        }
+        return Ok(Fit::Unfinished);
+    }
     if answer.status != item.status() {
         let is_late = answer.status == 408;
         let is_ended = answer.status == 400 && pipe.end_told;
@@ -145,7 +180,7 @@ fn judge_answer(
         if is_whole && !matches!(item.expected, Expected::Refused(_)) {
             return Err(format!("request {number} is whole and answered {}", answer.status));
         }
-        if is_late && let Some(fault) = pipe.timeout_fault(settings) {
+        if is_late && let Some(fault) = pipe.timeout_fault(settings, state) {
             return Err(fault);
         }
         return Ok(Fit::Unfinished);
@@ -154,7 +189,7 @@ fn judge_answer(
         Expected::Refused(_) => return Ok(Fit::Scripted),
         Expected::Echo { len } => {
             let body = if item.is_head { &[] } else { pattern(client, number, len) };
-            if answer.body != body || answer.number != Some(number.to_string().as_str()) {
+            if *answer.body != *body || answer.number != Some(number.to_string().as_str()) {
                 return Err(format!("the answer to request {number} is another"));
             }
         }
@@ -165,20 +200,76 @@ fn judge_answer(
             }
         }
     }
-    if !is_whole {
+    if !is_whole && !item.is_declined {
         return Err(format!("request {number} is answered before its end"));
     }
     Ok(Fit::Scripted)
 }
 
+/// What was promised or begun was given up.
+fn judge_late(
+    pipe: &Pipe,
+    number: usize,
+    item: &Item,
+    answer: &Answer<'_>,
+    state: &Client,
+) -> Result<Fit, String> {
+    if let Some((until, given)) = item.promised {
+        // Mail is read before deadlines are, but not always in the turn after it was sent.
+        if given.is_some_and(|given| given + MAIL_DELAY < until) {
+            return Err(format!("the answer to request {number} is given up though it was given"));
+        }
+        return Ok(Fit::Scripted);
+    }
+    let ended = pipe.finished_at.unwrap_or(pipe.closed_at);
+    if state.awaits != Awaits::Sink || ended < state.since + state.time || !answer.closes {
+        return Err(format!("request {number} is given up"));
+    }
+    Ok(Fit::GivenUp)
+}
+
+/// For how long mail may lie while others have their turn.
+const MAIL_DELAY: Duration = Duration::from_millis(20);
+
+impl Verdict {
+    pub(crate) fn add(&mut self, other: &Verdict) {
+        self.dropped += other.dropped;
+        self.late += other.late;
+        self.given += other.given;
+    }
+
+    fn count(&mut self, item: &Item, status: u16) {
+        if item.promised.is_none() {
+            return;
+        }
+        match status {
+            500 => self.dropped += 1,
+            504 => self.late += 1,
+            _ => self.given += 1,
+        }
+    }
+}
+
+/// Whether an answer with this status to this request has no body, whatever its length.
+fn is_bodiless(item: &Item, status: u16) -> bool {
+    item.is_head && (status == item.status() || (status == 504 && item.promised.is_some()))
+}
+
 fn judge_persistence(
     item: &Item,
+    number: usize,
     answer: &Answer<'_>,
     pipe: &Pipe,
     world: &World,
 ) -> Result<(), String> {
     let is_drained = world.drain.is_some_and(|began| pipe.last_taken_at >= began);
-    if answer.closes != item.says_close && !(answer.closes && is_drained) {
+    let handled_at = pipe.handled_at.get(number).copied().unwrap_or_default();
+    let may_be_old = handled_at >= pipe.may_expire_at(&world.settings);
+    let is_old = handled_at >= pipe.accepted_at + world.settings.lifetime_max;
+    if is_old && !answer.closes {
+        return Err(format!("the answer to request {number} is too late not to close"));
+    }
+    if answer.closes != item.says_close && !(answer.closes && (is_drained || may_be_old)) {
         return Err(format!("closes: {}, asked for {:?}", answer.closes, item.last));
     }
     if answer.keeps_alive != (item.is_http10 && !answer.closes) {
@@ -194,14 +285,15 @@ fn judge_cut(
     number: usize,
     item: &Item,
     at: usize,
+    is_cut: bool,
 ) -> Result<(), String> {
-    if pipe.abrupt.is_none() {
+    if !is_cut {
         return Err(format!("the answer to request {number} is cut without a cause"));
     }
     let rest = &pipe.taken[at..];
-    let answer = read_answer(rest, |status| item.is_head && status == item.status())?;
+    let answer = read_answer(rest, |status| is_bodiless(item, status))?;
     let (Some(answer), Expected::Echo { len }) = (answer, item.expected) else { return Ok(()) };
-    if answer.status == 200 && !pattern(client, number, len).starts_with(answer.body) {
+    if answer.status == 200 && !pattern(client, number, len).starts_with(&answer.body) {
         return Err(format!("the answer to request {number} begins as another"));
     }
     Ok(())
@@ -220,12 +312,20 @@ fn judge_end(
     }
     let items = &pipe.script.items[..answered];
     let by_application =
-        items.iter().filter(|item| !matches!(item.expected, Expected::Refused(_))).count();
+        items.iter().filter(|item| !item.is_declined && !item.is_refused()).count();
     if by_application != world.handled[client] {
         let handled = world.handled[client];
         return Err(format!("{handled} requests were handled and {by_application} answered"));
     }
     if ended || items.last().is_some_and(|item| item.last.is_some()) {
+        return Ok(());
+    }
+    // A source may fail behind its last byte.
+    if lock(&world.elsewhere).clients[client].is_cut {
+        return Ok(());
+    }
+    // A stream whose head was sent cannot say that a drain has made it the last.
+    if world.drain.is_some() && items.last().is_some_and(|item| item.is_streamed) {
         return Ok(());
     }
     let unanswered = pipe.script.items.get(answered);

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use corelane::Settings;
 use corelane::clock::Moment;
 use corelane::limits::{BLOCK_BYTES, EVENTS_PER_TURN, LINGER_BYTES_MAX};
 use corelane::sys::{Interest, Readiness, Token};
 use corelane::worker::{Mail, Post};
+use corelane::{Error, Reply, Settings};
 
 use crate::random::Random;
+use crate::sim_client::Expected;
+use crate::sim_elsewhere::{Awaits, Deed, Errand, Promise, Shared, SimSource, Work, lock};
 use crate::sim_faults::{Counts, Faults};
 use crate::sim_pipe::{Abrupt, Pipe, Place};
 
@@ -43,6 +45,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     /// Connections the worker may have.
     pub(crate) connections_max: usize,
+    pub(crate) elsewhere: Shared,
     pub(crate) faults: Faults,
     pub(crate) counts: Counts,
     /// Requests of each client that were handled.
@@ -80,6 +83,7 @@ impl World {
         listeners: usize,
         settings: Settings,
         faults: Faults,
+        elsewhere: Shared,
     ) -> World {
         World {
             random,
@@ -89,6 +93,7 @@ impl World {
             pipes,
             settings,
             connections_max: usize::MAX,
+            elsewhere,
             faults,
             counts: Counts::default(),
             fault: None,
@@ -129,6 +134,7 @@ impl World {
     /// Notes that a request of `client` was handled.
     pub(crate) fn note_handled(&mut self, client: usize) {
         self.handled[client] += 1;
+        self.pipes[client].handled_at.push(self.now);
         self.counts.handled += 1;
         self.has_progressed = true;
     }
@@ -190,7 +196,9 @@ impl World {
         if let Some(client) = (0..self.pipes.len()).find(|client| self.is_left(*client))
             && timeout != Some(Duration::ZERO)
         {
-            self.note(format!("waits {timeout:?} while a request of client {client} is left"));
+            let state = lock(&self.elsewhere).clients[client].clone();
+            let why = format!("while a request of client {client} is left");
+            self.note(format!("waits {timeout:?} {why}, {state:?}"));
         }
         if timeout == Some(Duration::ZERO) {
             self.busy_at = self.now;
@@ -209,7 +217,14 @@ impl World {
         let pipe = &self.pipes[client];
         let handled = self.handled[client];
         let item = pipe.script.items.get(handled);
-        item.is_some_and(|item| item.end <= pipe.read)
+        let elsewhere = &lock(&self.elsewhere).clients[client];
+        let is_due = match elsewhere.awaits {
+            Awaits::Nothing => item.is_some_and(|item| item.end <= pipe.read),
+            Awaits::Source | Awaits::Sink => elsewhere.is_woken,
+            Awaits::Turn => true,
+            Awaits::Answer(_) => false,
+        };
+        is_due
             && pipe.place == Place::Open
             && pipe.finished_at.is_none()
             && !pipe.is_blocked
@@ -277,6 +292,14 @@ impl World {
             self.now = self.now + timeout.map_or(delay, |timeout| delay.min(timeout));
             return;
         }
+        let due = lock(&self.elsewhere).next_due();
+        if let Some(due) = due
+            && timeout.is_none_or(|timeout| due <= self.now + timeout)
+        {
+            self.now = self.now.max(due);
+            self.run_errands(true);
+            return;
+        }
         let Some(timeout) = timeout else {
             self.post_mail(true);
             self.is_at_rest = !self.woken.load(Ordering::SeqCst);
@@ -293,8 +316,10 @@ impl World {
     }
 
     pub(crate) fn wait(&mut self, ready: &mut Vec<Readiness>, timeout: Option<Duration>) {
+        self.end_turn();
         self.judge_wait(timeout);
         self.turns += 1;
+        self.run_errands(false);
         self.post_mail(false);
         ready.clear();
         self.is_at_rest = false;
@@ -305,6 +330,73 @@ impl World {
             self.collect(ready);
         }
         self.now = self.now + Duration::from_nanos(self.random.below(50_000) as u64);
+        lock(&self.elsewhere).now = self.now;
+    }
+
+    /// What the last turn left of what it was to do with what came from elsewhere.
+    pub(crate) fn end_turn(&mut self) {
+        let mut elsewhere = lock(&self.elsewhere);
+        if !elsewhere.is_on {
+            return;
+        }
+        elsewhere.end_turn(&self.pipes);
+        let fault = elsewhere.fault.take();
+        drop(elsewhere);
+        if let Some(fault) = fault {
+            self.note(fault);
+        }
+    }
+
+    /// Does some of what is due elsewhere; at least one thing if it `must`.
+    fn run_errands(&mut self, mut must: bool) {
+        loop {
+            let mut elsewhere = lock(&self.elsewhere);
+            if !elsewhere.is_on || (!must && elsewhere.random.one_in(4)) {
+                return;
+            }
+            let errand = elsewhere.take_due(self.now);
+            drop(elsewhere);
+            let Some(errand) = errand else { return };
+            must = false;
+            self.has_progressed = true;
+            self.run_errand(errand);
+        }
+    }
+
+    fn run_errand(&mut self, errand: Errand) {
+        let client = errand.client;
+        let promise = match errand.work {
+            Work::Promise(promise) => promise,
+            Work::Wake(waker) => return waker.wake(),
+        };
+        let Promise { number, later, waker, deed, body, has_number } = promise;
+        let item = &mut self.pipes[client].script.items[number];
+        item.promised = item.promised.map(|(until, _)| (until, Some(self.now)));
+        lock(&self.elsewhere).deeds.count(deed);
+        let source = || {
+            let mut source = SimSource::new(&self.elsewhere, client, waker, body);
+            source.is_promised = true;
+            source
+        };
+        let reply = match deed {
+            Deed::Answer => Reply::bytes(body.to_vec()),
+            Deed::Drop => {
+                item.expected = Expected::Status(500);
+                drop(later);
+                return;
+            }
+            Deed::Fail => {
+                item.expected = Expected::Status(404);
+                let error = Error::not_found("scripted");
+                later.fail(error.with_header("X-Number", number.to_string()));
+                return;
+            }
+            Deed::Stream => Reply::stream(source()),
+            Deed::StreamExact => Reply::stream_exact(body.len() as u64, source()),
+        };
+        item.is_streamed = matches!(deed, Deed::Stream | Deed::StreamExact);
+        let number = number.to_string();
+        later.answer(if has_number { reply } else { reply.header("X-Number", number) });
     }
 
     pub(crate) fn open(&self) -> usize {
@@ -338,6 +430,17 @@ impl World {
     pub(crate) fn finish_sending(&mut self, client: usize) {
         if self.pipes[client].finished_at.replace(self.now).is_some() {
             self.note("ends a stream twice");
+        }
+    }
+
+    /// The worker will not send what waits: its client takes too little of it.
+    pub(crate) fn reset_at_close(&mut self, client: usize) {
+        let pipe = &mut self.pipes[client];
+        if !pipe.is_blocked {
+            self.note(format!("client {client} is cut off though it takes everything"));
+        } else if self.settings.memory_max.is_some() {
+            // Whether it took too long or too much is not seen from here.
+            pipe.abrupt.get_or_insert(Abrupt::Blocked);
         }
     }
 
@@ -390,6 +493,9 @@ impl World {
         let pipe = &mut self.pipes[client];
         pipe.interest = interest;
         pipe.token = Some(token);
+        if pipe.finished_at.is_none() {
+            lock(&self.elsewhere).is_watched(client, interest);
+        }
         Ok(())
     }
 
@@ -458,6 +564,7 @@ impl World {
             self.counts.unavailable += 1;
         }
         pipe.take(segments, len, offered, self.now);
+        lock(&self.elsewhere).clients[client].is_blocked = pipe.is_blocked;
         if len == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(len) }
     }
 
@@ -474,7 +581,10 @@ impl World {
         if pipe.token.is_none() && is_crowded && pipe.abrupt != Some(Abrupt::Unwatched) {
             pipe.abrupt = Some(Abrupt::TurnedAway);
         }
-        let makes_room = open >= soft_max && pipe.may_make_room(self.now);
+        let mut elsewhere = lock(&self.elsewhere);
+        let state = &mut elsewhere.clients[client];
+        let makes_room =
+            open >= soft_max && pipe.may_make_room(self.now) && state.awaits == Awaits::Nothing;
         if let Some(token) = pipe.token.take()
             && World::is_due(&mut self.faults.stale, &mut self.random, 2)
         {
@@ -486,8 +596,23 @@ impl World {
         }
         let item = self.handled[client].checked_sub(1).map(|last| &pipe.script.items[last]);
         let is_last = item.is_some_and(|item| item.last.is_some())
+            || state.is_cut
             || self.drain.is_some_and(|began| pipe.last_taken_at >= began);
-        let fault = pipe.close_fault(&self.settings, self.drain, self.now, is_last);
+        let served = self.handled[client].checked_sub(1);
+        let served = served.map_or(pipe.script.preface, |last| pipe.script.items[last].end);
+        let is_left = pipe.read > served && pipe.finished_at.is_none();
+        let fault = pipe.close_fault(&self.settings, self.drain, self.now, is_last, state);
+        if state.awaits == Awaits::Source && self.now >= state.since + state.time {
+            state.is_cut = true;
+        }
+        drop(elsewhere);
+        let fault = fault.or_else(|| {
+            let is_sudden = pipe.abrupt.is_some() || pipe.is_blocked || pipe.end_told;
+            (is_left && !is_sudden).then(|| {
+                let times = pipe.state();
+                format!("ended with {} of {} served, does not linger: {times}", served, pipe.read)
+            })
+        });
         if pipe.is_blocked {
             pipe.abrupt.get_or_insert(Abrupt::Blocked);
         }
@@ -501,15 +626,15 @@ impl World {
         for client in 0..self.pipes.len() {
             let pipe = &self.pipes[client];
             if pipe.place == Place::Open && !self.is_left(client) {
-                let due = pipe.due(&self.settings, self.drain, self.busy_at) + slack;
+                let state = lock(&self.elsewhere).clients[client].clone();
+                let due = pipe.due(&self.settings, self.drain, self.busy_at, &state) + slack;
                 if self.now > due {
                     let late = self.now - due;
-                    let (state, text) = (
-                        pipe.state(),
-                        String::from_utf8_lossy(&pipe.script.bytes[..pipe.read]).into_owned(),
-                    );
+                    let (times, awaits) = (pipe.state(), state.awaits);
+                    let text =
+                        String::from_utf8_lossy(&pipe.script.bytes[..pipe.read]).into_owned();
                     self.note(format!(
-                        "client {client}: {late:?} after its deadline, {state} {text}"
+                        "client {client}: {late:?} after its deadline, {awaits:?} {times} {text}"
                     ));
                 }
             }
