@@ -10,6 +10,9 @@ mod response_reader;
 #[path = "support/sim_client.rs"]
 #[expect(dead_code, reason = "of the simulated clients only the plain stream is used here")]
 mod sim_client;
+#[path = "support/sim_elsewhere.rs"]
+#[expect(dead_code, reason = "nothing comes from elsewhere here")]
+mod sim_elsewhere;
 #[path = "support/sim_faults.rs"]
 #[expect(dead_code, reason = "counts are judged by the simulations only")]
 mod sim_faults;
@@ -39,6 +42,7 @@ use machine::{Machine, UNIX_SECONDS};
 use random::Random;
 use response_reader::read_answer;
 use sim_client::Script;
+use sim_elsewhere::Elsewhere;
 use sim_faults::Faults;
 use sim_kernel::SimKernel;
 use sim_pipe::{Pipe, Plan};
@@ -227,7 +231,8 @@ fn answers_of_a_worker(bytes: &[u8], seed: u64) -> Vec<u8> {
     };
     let pipe = Pipe::new(Script { bytes: bytes.to_vec(), ..Script::default() }, plan);
     let faults = Faults { spurious: 20, would_block: 20, ..Faults::default() };
-    let mut world = World::new(random, vec![pipe], 1, settings.clone(), faults);
+    let elsewhere = Elsewhere::new(Random::new(0), false, 1, &settings);
+    let mut world = World::new(random, vec![pipe], 1, settings.clone(), faults, elsewhere);
     world.wall_clock = Some(UNIX_SECONDS);
     let world = Rc::new(RefCell::new(world));
     let kernel = SimKernel(Rc::clone(&world));

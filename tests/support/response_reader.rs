@@ -18,6 +18,7 @@ pub(crate) struct Answer<'a> {
     /// What there is of its body.
     pub(crate) body: Cow<'a, [u8]>,
     /// Whether its body ends with the connection, so that nobody can tell if it is whole.
+    #[allow(dead_code, reason = "only simulated connections end within an answer")]
     pub(crate) is_until_close: bool,
     /// Whether all of it is there.
     pub(crate) is_whole: bool,
