@@ -50,7 +50,7 @@ fn answers<H: Handler>(machine: &Machine<H>) -> Vec<(u16, String, bool)> {
     while !rest.is_empty() {
         let answer = read_answer(rest, |_| false).unwrap().expect("whole answers are sent");
         assert!(answer.is_whole);
-        let body = String::from_utf8_lossy(answer.body).into_owned();
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
         answers.push((answer.status, body, answer.closes));
         rest = &rest[answer.len..];
     }
