@@ -256,7 +256,7 @@ impl Generator {
                 }
             });
         }
-        let cpu = server_cpu() - cpu_before;
+        let cpu = server_cpu().saturating_sub(cpu_before);
         // Otherwise the server would spend the next rate's time on what is left of this one.
         while self.idle.len() < self.clients.len() && began.elapsed() < time + SETTLE_TIME {
             self.receive(|_, _| {});
