@@ -144,6 +144,11 @@ fn a_late_wake_does_not_forget_that_a_connection_must_linger() {
     expect_sound(121);
 }
 
+#[test]
+fn a_late_answer_refuses_no_request_that_is_whole() {
+    expect_sound(883_669);
+}
+
 /// A simulation that never comes to something proves nothing about it.
 fn expect_all(reached: &Reached) {
     for reason in CloseReason::ALL {

@@ -232,7 +232,9 @@ impl Http1 {
             return self.go_on(cx);
         }
         cx.tally.unwanted(&delivery);
-        self.rest(cx)
+        // Requests may wait for their turn in the block: nothing has changed for them.
+        let is_over = cx.assembly.held() > cx.memory_left;
+        self.want(is_over || cx.assembly.block.unread().len() == BLOCK_BYTES)
     }
 
     /// The source or the sink of the connection may be ready again.
