@@ -4,7 +4,7 @@
 //!
 //! `cargo bench --bench attacks` runs all in about four minutes, `-- --only WORDS` those whose
 //! names contain the words. The server has one worker on CPU 0; on CPU 1 the good client goes
-//! before the attackers, which are another process and as nice as can be.
+//! before the attackers, another process that runs when nobody else wants to (`SCHED_IDLE`).
 
 #![allow(clippy::cast_precision_loss, reason = "figures are shown with three digits")]
 

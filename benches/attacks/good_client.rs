@@ -1,5 +1,6 @@
 //! The client whose answers must not suffer: a fixed rate of requests, each timed from the moment
-//! at which it was meant to be sent. Knows nothing of attacks.
+//! at which it was meant to be sent; only where the client itself woke late, which the server
+//! cannot help, from the moment it was sent. Knows nothing of attacks.
 
 use std::io::{Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,9 +23,10 @@ pub(crate) enum Phase {
 /// What the requests of one phase saw.
 #[derive(Clone, Debug)]
 pub(crate) struct Figures {
-    /// From the intended moment to the last byte of the answer, in nanoseconds.
+    /// From the intended moment to the last byte of the answer, in nanoseconds, less what the
+    /// client itself was late while nothing was asked of the server.
     pub(crate) latencies: Histogram<u64>,
-    /// From the intended moment to the moment of sending: what the client itself adds.
+    /// From the intended moment to the moment of sending.
     pub(crate) lateness: Histogram<u64>,
     /// The same as `latencies` of requests that each come with a connection of their own.
     pub(crate) newcomers: Histogram<u64>,
@@ -118,14 +120,18 @@ impl Lane {
     fn run(mut self, phase: &AtomicUsize) -> Vec<Figures> {
         let mut phases = vec![Figures::new(); Phase::Over as usize];
         let interval = if self.keeps { INTERVAL } else { NEWCOMER_INTERVAL };
+        let mut answered = self.begin;
         for number in 0.. {
             let due = self.begin + interval * number;
             // A request belongs to the phase in which it was meant to be sent.
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let Some(figures) = phases.get_mut(phase.load(Ordering::Relaxed)) else { break };
             let lateness = due.elapsed();
+            // An answer that came after the next request was due has delayed it: that counts.
+            let from = if answered > due { due } else { Instant::now() };
             let outcome = self.request();
-            let latency = due.elapsed().as_nanos() as u64;
+            answered = Instant::now();
+            let latency = (answered - from).as_nanos() as u64;
             match outcome {
                 Ok(()) if self.keeps => {
                     figures.latencies.saturating_record(latency);

@@ -146,8 +146,9 @@ pub(crate) struct AttackerProcess {
 impl AttackerProcess {
     /// Starts it; it does nothing yet.
     pub(crate) fn start(number: usize, address: SocketAddr) -> Result<AttackerProcess, String> {
-        let mut command = Command::new("nice");
-        command.args(["-n", "19"]).arg(this_program().get_program());
+        // They run when nobody else wants their processor: their work is no delay of the server's.
+        let mut command = Command::new("chrt");
+        command.args(["--idle", "0"]).arg(this_program().get_program());
         command.args(["attack", &number.to_string(), &address.to_string()]);
         Ok(AttackerProcess { role: Role::start(command)? })
     }
