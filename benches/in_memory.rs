@@ -36,6 +36,12 @@ fn works() -> Vec<(&'static str, String, usize)> {
     ]
 }
 
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.requests_max = u32::MAX;
+    settings
+}
+
 struct Bench {
     http1: Http1,
     assembly: Assembly,
@@ -65,7 +71,8 @@ impl Bench {
             router: welcome(&corelane::WorkerInfo::new(0, board)),
             tally: Tally::new(8),
             pulse: Pulse::new(0),
-            settings: Settings::default(),
+            // One connection has them all.
+            settings: settings(),
             remote,
         }
     }
