@@ -230,6 +230,12 @@ fn find<'p>(
     found
 }
 
+/// The parameters of a route with their values.
+#[inline]
+fn named<'a>(names: &'a [String], values: Values<'a>) -> Params<'a> {
+    names.iter().map(String::as_str).zip(values).collect()
+}
+
 /// The path as routes are matched.
 #[inline]
 fn path_of<'a>(request: &Request<'a>) -> Cow<'a, [u8]> {
@@ -251,8 +257,7 @@ impl Handler for Router {
         if values.is_empty() {
             return act(action, request, response);
         }
-        let names = params.iter().map(String::as_str);
-        let params: Params<'_> = names.zip(values).collect();
+        let params = named(params, values);
         act(action, &request.with_params(&params), response)
     }
 
@@ -274,8 +279,7 @@ impl Handler for Router {
         let Route { params, action, .. } = &mut self.routes[usize::from(index)];
         let Action::Upload(begin) = action else { return Ok(Intake::Whole) };
         request.note_route(index);
-        let names = params.iter().map(String::as_str);
-        let params: Params<'_> = names.zip(values).collect();
+        let params = named(params, values);
         begin(&request.with_params(&params)).map(Intake::Stream)
     }
 
@@ -290,8 +294,7 @@ impl Handler for Router {
             return sink.finish(request, response);
         };
         request.note_route(index);
-        let names = self.routes[usize::from(index)].params.iter().map(String::as_str);
-        let params: Params<'_> = names.zip(values).collect();
+        let params = named(&self.routes[usize::from(index)].params, values);
         sink.finish(&request.with_params(&params), response)
     }
 

@@ -12,7 +12,7 @@ use crate::api::{
 };
 use crate::clock::Moment;
 use crate::proto::CloseReason;
-use crate::wire::head::{Method, Version};
+use crate::wire::head::{Head, Method, Version};
 use crate::wire::status::Status;
 
 /// Where the whole body lies.
@@ -34,6 +34,21 @@ struct Known {
     route: u32,
     /// Of the head that is sent, where the body is streamed.
     status: Status,
+}
+
+impl Known {
+    /// What a head tells, before anyone has answered.
+    #[inline]
+    fn of(head: &Head, keep_alive: bool) -> Known {
+        Known {
+            keep_alive,
+            head_only: head.method == Method::Head,
+            as_json: false,
+            version: head.version,
+            route: NO_ROUTE,
+            status: Status::OK,
+        }
+    }
 }
 
 /// An answer under way.
@@ -80,14 +95,7 @@ impl Http1 {
             BodyPlace::Block(len) => (&block.unread()[*head_len..*head_len + len], len),
             BodyPlace::Collected(consumed) => (&body[..], consumed),
         };
-        let mut known = Known {
-            keep_alive: *keep_alive,
-            head_only: head.method == Method::Head,
-            as_json: false,
-            version: head.version,
-            route: NO_ROUTE,
-            status: Status::OK,
-        };
+        let mut known = Known::of(head, *keep_alive);
         let asked = self.asked(&known, cx.key);
         let parts = request_parts(cx.assembly, body, cx.peer, asked.key, cx.remote, cx.settings);
         let slot = cx.pulse.slot();
@@ -112,14 +120,7 @@ impl Http1 {
         self.state.request_received();
         self.count_request(cx);
         let Assembly { head, head_len, keep_alive, .. } = &*cx.assembly;
-        let known = Known {
-            keep_alive: *keep_alive,
-            head_only: head.method == Method::Head,
-            as_json: false,
-            version: head.version,
-            route: NO_ROUTE,
-            status: Status::SERVICE_UNAVAILABLE,
-        };
+        let known = Known::of(head, *keep_alive);
         let len = *head_len + behind;
         cx.outbox.begin(self.asked(&known, cx.key));
         cx.outbox.answer_overloaded();
