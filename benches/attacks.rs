@@ -2,9 +2,10 @@
 //! latency, the server's memory and the kernel's, and what became of the attackers. Knows the
 //! server by its public face and by what Linux tells of its process.
 //!
-//! `cargo bench --bench attacks` runs all in about four minutes, `-- --only WORDS` those whose
-//! names contain the words. The server has one worker on CPU 0; on CPU 1 the good client goes
-//! before the attackers, another process that runs when nobody else wants to (`SCHED_IDLE`).
+//! `cargo bench --bench attacks` runs all in about five minutes, `-- --only WORDS` those whose
+//! names contain the words. The server has one worker on CPU 0 and goes before whatever else the
+//! machine does; on CPU 1 the good client goes before the attackers, another process that runs
+//! when nobody else wants to (`SCHED_IDLE`). Needs root for that.
 
 #![allow(clippy::cast_precision_loss, reason = "figures are shown with three digits")]
 
@@ -17,6 +18,8 @@ mod processes;
 #[path = "../tests/support/random.rs"]
 #[allow(dead_code, reason = "the noise needs a part of it")]
 mod random;
+#[path = "attacks/stalls.rs"]
+mod stalls;
 #[path = "../tests/support/swarm.rs"]
 mod swarm;
 
@@ -26,8 +29,9 @@ use std::time::Duration;
 
 use attacks::{ATTACKS, Attack, Size, problems, usual_settings};
 use good_client::{Figures, GoodClient, Phase};
-use processes::{AttackerProcess, ServerProcess, kernel_memory, pin};
+use processes::{AttackerProcess, ServerProcess, WatcherProcess, kernel_memory, pin};
 use serde_json::Value;
+use stalls::Stalls;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -45,11 +49,14 @@ const ATTACK_MAX: Duration = Duration::from_secs(40);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(50);
 /// The good client's P99 under attack over its quiet P99.
 const RATIO_MAX: f64 = 2.0;
+const ROUNDS_MAX: usize = 3;
 /// Beyond this before an attack, others use the CPUs and a ratio to it says nothing.
 const QUIET_P99_MAX: Duration = Duration::from_millis(1);
 /// Of the server's memory besides its slots and what its connections hold: what the allocator
 /// keeps, and tables that are touched for the first time.
 const SPARE_BYTES: u64 = 16 << 20;
+/// More than the kernel and the server need in any attack.
+const WARM_BYTES: usize = 2 << 30;
 /// A slot, a timer, and what the kernel counts as the process's own for a socket.
 const SLOT_BYTES: u64 = 512;
 
@@ -61,6 +68,10 @@ fn main() -> ExitCode {
         ["attack", number, address] => {
             let address: SocketAddr = address.parse().expect("the harness passes an address");
             processes::attack(attack_of(number), SIZE, address, CLIENT_CPU);
+        }
+        ["watch", cpu] => {
+            pin(cpu.parse().expect("the harness passes a number"));
+            stalls::watch();
         }
         [] => return run_all(""),
         ["--only", words] => return run_all(words),
@@ -79,6 +90,10 @@ fn attack_of(number: &str) -> &'static Attack {
 
 fn run_all(words: &str) -> ExitCode {
     pin(CLIENT_CPU);
+    if let Err(problem) = processes::go_first() {
+        println!("error: {problem}\nhint: run it as root");
+        return ExitCode::FAILURE;
+    }
     let settings = usual_settings(SIZE);
     println!(
         "one worker on CPU {SERVER_CPU}, clients on CPU {CLIENT_CPU}; the defaults but for \
@@ -116,31 +131,56 @@ struct Seen {
     orphans_after: u64,
     server_cpu: Duration,
     took: Duration,
+    stalls: Stalls,
     /// What the attackers saw, and what the server counted.
     outcome: Value,
     total: Value,
 }
 
-/// Runs one attack; returns whether all floors were held.
+/// Runs one attack; returns whether all floors were held. Where the good client's latency does not
+/// hold, which a busy machine decides too, the median of three runs is judged.
 fn run(number: usize, attack: &Attack) -> bool {
     println!("\n{}", attack.name);
-    let seen = match observe(number) {
-        Ok(seen) => seen,
-        Err(problem) => {
-            println!("  FAIL: {problem}");
-            return false;
+    let mut ratios = Vec::new();
+    let mut problems = Vec::new();
+    while ratios.is_empty() || (median(&mut ratios) > RATIO_MAX && ratios.len() < ROUNDS_MAX) {
+        match observe(number) {
+            Ok(seen) => {
+                ratios.push(ratio(&seen));
+                problems.append(&mut judge(attack, &seen));
+            }
+            Err(problem) => {
+                problems.push(problem);
+                break;
+            }
         }
-    };
-    let bound = stated_bound(attack, &seen);
-    print(attack, &seen, bound);
+    }
+    let ratio = median(&mut ratios);
+    if ratio > RATIO_MAX {
+        problems.push(format!("the good client's P99 is {ratio:.2} times its quiet P99"));
+    }
+    for problem in &problems {
+        println!("  FAIL: {problem}");
+    }
+    if problems.is_empty() {
+        println!("  PASS: {ratio:.2} times the quiet P99");
+    }
+    problems.is_empty()
+}
+
+fn median(ratios: &mut [f64]) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// Prints one run of an attack; returns what is wrong with it besides the good client's latency.
+fn judge(attack: &Attack, seen: &Seen) -> Vec<String> {
+    let bound = stated_bound(attack, seen);
+    print(attack, seen, bound);
     let mut problems = problems(attack, &seen.outcome, &seen.total);
     let failures = seen.quiet.failures + seen.attack.failures;
     if failures > 0 {
         problems.push(format!("{failures} requests of the good client failed"));
-    }
-    let ratio = ratio(&seen);
-    if ratio > RATIO_MAX {
-        problems.push(format!("the good client's P99 is {ratio:.2} times its quiet P99"));
     }
     let quiet = Duration::from_nanos(seen.quiet.latencies.value_at_quantile(0.99));
     if quiet > QUIET_P99_MAX {
@@ -157,17 +197,13 @@ fn run(number: usize, attack: &Attack) -> bool {
             problems.push(format!("connections ended after {least} to {most} ms, not {life}"));
         }
     }
-    for problem in &problems {
-        println!("  FAIL: {problem}");
-    }
-    if problems.is_empty() {
-        println!("  PASS");
-    }
-    problems.is_empty()
+    problems
 }
 
 /// Starts the server, the good client and the attackers, and watches.
 fn observe(number: usize) -> Result<Seen, String> {
+    processes::warm_memory(WARM_BYTES);
+    let watchers = [WatcherProcess::start(SERVER_CPU)?, WatcherProcess::start(CLIENT_CPU)?];
     let server = ServerProcess::start(number)?;
     let good = GoodClient::start(server.address);
     // Its being there is a part of the quiet.
@@ -191,7 +227,9 @@ fn observe(number: usize) -> Result<Seen, String> {
     let took = began.elapsed();
     let server_cpu = server.cpu().saturating_sub(cpu_before);
     let outcome = attackers.outcome()?;
-    let (quiet, attack) = good.finish();
+    let reports: Result<Vec<_>, _> = watchers.into_iter().map(WatcherProcess::finish).collect();
+    let stalls = Stalls::of(&reports?);
+    let (quiet, attack) = good.finish(&stalls);
     let rss_peak = server.rss_peak();
     Ok(Seen {
         quiet,
@@ -204,6 +242,7 @@ fn observe(number: usize) -> Result<Seen, String> {
         orphans_after: kernel_after.orphans,
         server_cpu,
         took,
+        stalls,
         outcome,
         total: server.finish()?,
     })
@@ -229,12 +268,12 @@ fn print(attack: &Attack, seen: &Seen, bound: u64) {
             format!("{:.0}", latencies.value_at_quantile(quantile) as f64 / 1e3)
         };
         println!(
-            "  good client  {name:6}  P50 {:>5}  P99 {:>6} us  ({} sent late by P99 {} us); \
-             newcomers P50 {} P99 {} us ({})",
+            "  good client  {name:6}  P50 {:>5}  P99 {:>6} us  ({}; with what it was late itself \
+             P99 {} us); newcomers P50 {} P99 {} us ({})",
             at(&figures.latencies, 0.5),
             at(&figures.latencies, 0.99),
             figures.latencies.len(),
-            at(&figures.lateness, 0.99),
+            at(&figures.whole, 0.99),
             at(&figures.newcomers, 0.5),
             at(&figures.newcomers, 0.99),
             figures.newcomers.len(),
@@ -243,9 +282,14 @@ fn print(attack: &Attack, seen: &Seen, bound: u64) {
     let sent = seen.outcome["sent_bytes"].as_u64().unwrap_or(0);
     let busy = seen.server_cpu.as_secs_f64();
     println!(
-        "  P99 ratio    {:.2} (at most {RATIO_MAX:.1}); the attack took {:.1} s",
+        "  P99 ratio    {:.2} (at most {RATIO_MAX:.1}); the attack took {:.1} s; processors \
+         stood still {} times, {:.0} ms in all, for {} and {} requests",
         ratio(seen),
-        seen.took.as_secs_f64()
+        seen.took.as_secs_f64(),
+        seen.stalls.count(),
+        seen.stalls.total.as_secs_f64() * 1e3,
+        seen.quiet.stalled,
+        seen.attack.stalled,
     );
     println!(
         "  server       {} -> {} resident, bound {}; CPU {:.0} %, {:.2} us for each of {sent} bytes",

@@ -56,11 +56,18 @@ pub const SEND_SEGMENTS_MAX: usize = 16;
 /// last one does not wait long for the first: at 5 µs a request, 256 are 1.3 ms.
 pub const EVENTS_PER_TURN: usize = 256;
 
-/// Connections accepted in one turn and per listener, after the open ones were served.
-pub const ACCEPTS_PER_TURN: usize = 64;
+/// How long one turn serves connections that have something under way, after those that have
+/// not: a request that comes whole waits so long for them, and for one more of them.
+pub const PUT_OFF_TIME_US: u64 = 100;
 
-/// Deadlines looked at in one turn; the wheel remembers where it stopped.
-pub const EXPIRED_PER_TURN: usize = 1024;
+/// Connections accepted in one turn and per listener, at some 10 µs each.
+pub const ACCEPTS_PER_TURN: usize = 16;
+
+/// Deadlines served in one turn, each with an answer and an end.
+pub const EXPIRED_PER_TURN: usize = 16;
+
+/// Entries of the timer wheel looked at in one turn; the wheel remembers where it stopped.
+pub const ENTRIES_PER_TURN: usize = 1024;
 
 /// Mail read in one turn.
 pub const MAIL_PER_TURN: usize = 64;

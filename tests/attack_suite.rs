@@ -70,7 +70,7 @@ withstands! {
     slow_bodies_are_refused: "slow bodies";
     readers_that_read_nothing_are_cut: "readers of 1 MB that read nothing";
     readers_that_read_a_little_are_cut: "readers of 1 MB that read 64";
-    readers_of_what_is_made_for_them_are_cut: "readers of 1 MB made";
+    readers_of_what_is_made_for_them_are_cut: "readers of 100 kB made";
     idle_connections_make_room: "a flood of idle";
     oversized_heads_are_refused: "heads of many";
     endless_heads_are_refused: "heads that do not end";

@@ -44,7 +44,7 @@ impl Role {
     }
 
     fn line(&self) -> Result<String, String> {
-        self.lines.recv_timeout(PATIENCE).map_err(|_| "a process of the attack died".to_owned())
+        self.lines.recv_timeout(PATIENCE).map_err(|_| "a process of ours died".to_owned())
     }
 }
 
@@ -56,8 +56,37 @@ impl Drop for Role {
     }
 }
 
-fn this_program() -> Command {
-    Command::new(std::env::current_exe().expect("the program that runs has a path"))
+/// How a role is scheduled, as an option of `chrt` and its number.
+type Policy = [&'static str; 2];
+
+/// The watchers see only what stops a processor.
+const WATCHER: Policy = ["--fifo", "50"];
+/// As on a machine that has nothing else to do.
+const SERVER: Policy = ["--rr", "10"];
+const CLIENT: Policy = ["--rr", "10"];
+/// Their work is no delay of the server's.
+const ATTACKER: Policy = ["--idle", "0"];
+
+/// This program, in a role.
+fn this_program(policy: Policy) -> Command {
+    let program = std::env::current_exe().expect("the program that runs has a path");
+    let mut command = Command::new("chrt");
+    command.args(policy).arg(program);
+    command
+}
+
+/// Lets this process, which is the client, go before others.
+///
+/// # Errors
+/// If it has no right to.
+pub(crate) fn go_first() -> Result<(), String> {
+    let mut command = Command::new("chrt");
+    command.args([CLIENT[0], "--pid", CLIENT[1], &std::process::id().to_string()]);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("chrt ended with {status}: this needs CAP_SYS_NICE")),
+        Err(error) => Err(format!("chrt: {error}")),
+    }
 }
 
 /// Keeps this thread, and those it starts, on a CPU.
@@ -75,7 +104,7 @@ pub(crate) struct ServerProcess {
 
 impl ServerProcess {
     pub(crate) fn start(number: usize) -> Result<ServerProcess, String> {
-        let mut command = this_program();
+        let mut command = this_program(SERVER);
         command.args(["serve", &number.to_string()]);
         let role = Role::start(command)?;
         let address = role.line()?.parse().map_err(|_| "the server did not start".to_owned())?;
@@ -138,6 +167,24 @@ pub(crate) fn serve(attack: &Attack, size: Size, cpu: usize) {
     println!("{}", ended.report().to_json());
 }
 
+/// One that sees when its processor stands still.
+pub(crate) struct WatcherProcess {
+    role: Role,
+}
+
+impl WatcherProcess {
+    pub(crate) fn start(cpu: usize) -> Result<WatcherProcess, String> {
+        let mut command = this_program(WATCHER);
+        command.args(["watch", &cpu.to_string()]);
+        Ok(WatcherProcess { role: Role::start(command)? })
+    }
+
+    pub(crate) fn finish(mut self) -> Result<String, String> {
+        drop(self.role.orders.take());
+        self.role.line()
+    }
+}
+
 /// The bad clients.
 pub(crate) struct AttackerProcess {
     role: Role,
@@ -146,9 +193,7 @@ pub(crate) struct AttackerProcess {
 impl AttackerProcess {
     /// Starts it; it does nothing yet.
     pub(crate) fn start(number: usize, address: SocketAddr) -> Result<AttackerProcess, String> {
-        // They run when nobody else wants their processor: their work is no delay of the server's.
-        let mut command = Command::new("chrt");
-        command.args(["--idle", "0"]).arg(this_program().get_program());
+        let mut command = this_program(ATTACKER);
         command.args(["attack", &number.to_string(), &address.to_string()]);
         Ok(AttackerProcess { role: Role::start(command)? })
     }
@@ -189,6 +234,14 @@ pub(crate) struct KernelMemory {
     pub(crate) bytes: u64,
     /// Connections that no process has any more.
     pub(crate) orphans: u64,
+}
+
+/// Touches so much memory and gives it back: what a virtual machine has not used for a while its
+/// host may have taken, and gives again page by page, each time stopping the processor.
+pub(crate) fn warm_memory(bytes: usize) {
+    let mut memory = vec![0_u8; bytes];
+    memory.chunks_mut(PAGE_BYTES as usize).for_each(|page| page[0] = 1);
+    std::hint::black_box(&memory);
 }
 
 /// Bytes of a page on every machine that this runs on.

@@ -34,6 +34,7 @@ pub(super) struct Connection<S> {
     pub(super) held: u32,
     pub(super) interest: Interest,
     pub(super) stage: Stage,
+    pub(super) noted: Noted,
 }
 
 /// What the worker does with a connection.
@@ -43,10 +44,18 @@ pub(super) enum Stage {
     Open,
     /// Waits for the PROXY header that its peer must begin with.
     Preface,
-    /// Serves it, and has noted it for the next turn: bytes wait in its assembly.
-    Again,
     /// Reads and drops, so that the peer sees the last answer before the close.
     Lingering,
+}
+
+/// Whether and why a connection waits until those with nothing under way were served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    No,
+    /// The kernel reported it.
+    Reported,
+    /// Bytes wait in its assembly: more would only fill it.
+    Buffered,
 }
 
 impl<S> Connection<S> {
@@ -66,7 +75,14 @@ impl<S> Connection<S> {
             held: 0,
             interest: Interest::Receive,
             stage: Stage::Open,
+            noted: Noted::No,
         }
+    }
+
+    /// Whether something of it is incomplete: a request, an answer, or its end.
+    #[inline]
+    pub(super) fn has_begun(&self) -> bool {
+        self.assembly.is_some() || self.backlog.is_some() || self.stage == Stage::Lingering
     }
 }
 

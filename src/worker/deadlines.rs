@@ -7,7 +7,7 @@ use super::Worker;
 use super::accept::Accepting;
 use crate::api::Handler;
 use crate::clock::Moment;
-use crate::limits::{EXPIRED_PER_TURN, TICK_MS};
+use crate::limits::{ENTRIES_PER_TURN, EXPIRED_PER_TURN, TICK_MS};
 use crate::mem::Key;
 use crate::proto::CloseReason;
 use crate::sys::Kernel;
@@ -53,18 +53,24 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
     }
 
-    /// Looks at the connections whose entries came up, at most so many in one turn.
+    /// Looks at the connections whose entries came up, and serves those whose deadline has come:
+    /// at most so many in one turn.
     pub(super) fn expire_deadlines(&mut self) {
         let tick = tick_at(self.now);
-        for _ in 0..EXPIRED_PER_TURN {
+        let mut expired = 0;
+        for _ in 0..ENTRIES_PER_TURN {
             let Some(index) = self.wheel.expire(tick) else { break };
             let Some(key) = self.connections.key_at(index) else { continue };
             let Some(connection) = self.connections.get_mut(key) else { continue };
             let deadline = connection.deadline;
             if deadline > self.now {
                 self.wheel.arm(index, tick_for(deadline));
-            } else {
-                self.drive_deadline(key);
+                continue;
+            }
+            self.drive_deadline(key);
+            expired += 1;
+            if expired == EXPIRED_PER_TURN {
+                break;
             }
         }
         if self.draining.is_some_and(|drain| self.now >= drain.until) {
@@ -76,7 +82,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     /// How long the kernel may wait. `None`: until something happens.
     pub(super) fn next_timeout(&self) -> Option<Duration> {
-        if !self.again.is_empty() {
+        if !self.put_off.is_empty() {
             return Some(Duration::ZERO);
         }
         let mut next = Moment::NEVER;

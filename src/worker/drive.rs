@@ -3,14 +3,15 @@
 
 use std::io;
 
-use super::Worker;
-use super::connection::{HELD_UNIT, Stage};
+use super::connection::{HELD_UNIT, Noted, Stage};
+use super::{PutOff, Worker};
 use crate::api::{Delivery, Handler, RequestKey};
+use crate::clock::Moment;
 use crate::limits::LINGER_BYTES_MAX;
 use crate::mem::{Key, SendQueue};
 use crate::proto::http1::{Context, time_for};
 use crate::proto::{CloseReason, Want};
-use crate::sys::{Interest, Kernel, Readiness};
+use crate::sys::{Interest, Kernel, Readiness, Token};
 
 /// What happened to a connection.
 #[derive(Debug)]
@@ -37,8 +38,9 @@ enum Sent {
 }
 
 impl<K: Kernel, H: Handler> Worker<K, H> {
-    /// A connection was reported ready; a stale key ends here.
-    pub(super) fn drive(&mut self, key: Key, readiness: Readiness) {
+    /// A connection was reported ready at `since`; a stale key ends here.
+    #[inline]
+    pub(super) fn drive(&mut self, key: Key, readiness: Readiness, since: Moment) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.stage {
             Stage::Lingering => self.linger(key),
@@ -52,8 +54,6 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                     self.receive_preface(key);
                 }
             }
-            // Its turn comes with what it has; more would only fill its block.
-            Stage::Again => {}
             // What it waits for will never be of use.
             Stage::Open if connection.interest == Interest::None => {
                 if readiness.broken {
@@ -62,7 +62,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             }
             Stage::Open => {
                 if readiness.receive {
-                    self.receive(key);
+                    self.receive(key, since);
                 }
             }
         }
@@ -71,12 +71,21 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// Comes back to a connection that left bytes in its block.
     pub(super) fn drive_buffered(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.stage == Stage::Again {
-            connection.stage = Stage::Open;
-            if connection.backlog.is_none() {
-                self.step(key, Event::Received);
-            }
+        // What it left is looked at when its answers were sent, or never.
+        if connection.backlog.is_none() && connection.stage == Stage::Open {
+            self.step(key, Event::Received);
         }
+    }
+
+    /// Notes a connection that left bytes in its block.
+    fn put_off_buffered(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.noted == Noted::No {
+            let token = Token(key.pack());
+            let readiness = Readiness { token, receive: false, send: false, broken: false };
+            self.put_off.push_back(PutOff { readiness, since: self.now });
+        }
+        connection.noted = Noted::Buffered;
     }
 
     /// The connection's deadline has come.
@@ -125,7 +134,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     }
 
     #[inline]
-    fn receive(&mut self, key: Key) {
+    fn receive(&mut self, key: Key, since: Moment) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let assembly = connection.assembly.as_mut().unwrap_or(&mut self.hot);
         assembly.make_space();
@@ -142,7 +151,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             Err(_) => Event::Failed,
         };
         if !connection.protocol.is_answering() {
-            connection.seen = self.now;
+            connection.seen = since;
         }
         let is_overdue = matches!(event, Event::Received)
             && self.overload.is_due(self.lap)
@@ -290,11 +299,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                 self.close(key, reason);
                 return;
             }
-            // A wake may come to one that is noted already.
-            Want::Again if !is_blocked && connection.stage != Stage::Again => {
-                connection.stage = Stage::Again;
-                self.again.push(key);
-            }
+            Want::Again if !is_blocked => self.put_off_buffered(key),
             _ => {}
         }
         let interest = match want {
@@ -333,7 +338,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             return true;
         }
         connection.interest = interest;
-        let token = crate::sys::Token(key.pack());
+        let token = Token(key.pack());
         if self.kernel.change(&connection.stream, token, interest).is_err() {
             self.free(key, CloseReason::Unwatchable);
             return false;

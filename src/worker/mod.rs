@@ -12,12 +12,13 @@ mod preface;
 mod room;
 mod stats;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use accept::Accepting;
-use connection::Connection;
+use connection::{Connection, Noted};
 pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
 use overload::Overload;
 use per_address::PerAddress;
@@ -27,7 +28,8 @@ pub use stats::Stats;
 use crate::api::{Blocking, Board, Handler, Outbox, Parcel, Pulse, Remote};
 use crate::clock::Moment;
 use crate::limits::{
-    EVENTS_PER_TURN, LINGER_BYTES_MAX, MAIL_PER_TURN, PUBLISH_INTERVAL_MS, SPARE_ASSEMBLIES_MAX,
+    EVENTS_PER_TURN, LINGER_BYTES_MAX, MAIL_PER_TURN, PUBLISH_INTERVAL_MS, PUT_OFF_TIME_US,
+    SPARE_ASSEMBLIES_MAX,
 };
 use crate::mem::{Key, Pool, Slab, TimerWheel};
 use crate::proto::CloseReason;
@@ -38,6 +40,7 @@ use crate::sys::{Kernel, Readiness, Token};
 const _: () = assert!(LINGER_BYTES_MAX < u32::MAX as usize);
 
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(PUBLISH_INTERVAL_MS);
+const PUT_OFF_TIME: Duration = Duration::from_micros(PUT_OFF_TIME_US);
 
 /// What a worker is made of besides its kernel and its application.
 #[derive(Clone)]
@@ -69,6 +72,13 @@ struct Drain {
     until: Moment,
 }
 
+/// A connection that waits until others were served.
+#[derive(Clone, Copy, Debug)]
+struct PutOff {
+    readiness: Readiness,
+    since: Moment,
+}
+
 /// One worker: its kernel, its table, its buffers, its application.
 #[derive(Debug)]
 pub struct Worker<K: Kernel, H> {
@@ -93,9 +103,8 @@ pub struct Worker<K: Kernel, H> {
     /// Memory that connections hold, in [`connection::HELD_UNIT`]s.
     held: u64,
     date_due: Moment,
-    /// Connections with something left in their block, and those whose turn it is.
-    again: Vec<Key>,
-    again_now: Vec<Key>,
+    /// Connections that are served after those with nothing under way.
+    put_off: VecDeque<PutOff>,
     accepting: Accepting,
     /// Since when nothing but its own work has kept the worker from accepting.
     accepting_since: Moment,
@@ -133,8 +142,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             remote,
             held: 0,
             date_due: now + Duration::from_secs(1),
-            again: Vec::new(),
-            again_now: Vec::new(),
+            put_off: VecDeque::with_capacity(EVENTS_PER_TURN),
             accepting: Accepting::Open,
             accepting_since: now,
             room: Room::new(&parts.settings, parts.connections_max),
@@ -230,9 +238,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         if ready.iter().any(|readiness| readiness.token == Token::MAILBOX) {
             self.read_mail();
         }
-        self.drive_again();
         self.drive_ready(&ready);
         self.accept_ready(&ready);
+        self.drive_put_off();
         self.ready = ready;
         self.expire_deadlines();
         self.publish_if_due();
@@ -289,22 +297,43 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
     }
 
-    fn drive_again(&mut self) {
-        if self.again.is_empty() {
-            return;
-        }
-        std::mem::swap(&mut self.again, &mut self.again_now);
-        let mut keys = std::mem::take(&mut self.again_now);
-        for key in keys.drain(..) {
-            self.drive_buffered(key);
-        }
-        self.again_now = keys;
-    }
-
+    /// Serves the reported connections that have nothing under way. What is short does not wait
+    /// for what is long, nor a client that sends its requests whole for those that do not.
     fn drive_ready(&mut self, ready: &[Readiness]) {
         for readiness in ready {
-            if readiness.token != Token::MAILBOX && readiness.token.as_listener().is_none() {
-                self.drive(Key::unpack(readiness.token.0), *readiness);
+            if readiness.token == Token::MAILBOX || readiness.token.as_listener().is_some() {
+                continue;
+            }
+            let key = Key::unpack(readiness.token.0);
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            if connection.noted != Noted::No {
+                // Its turn comes; the kernel will report it again.
+            } else if connection.has_begun() {
+                connection.noted = Noted::Reported;
+                self.put_off.push_back(PutOff { readiness: *readiness, since: self.now });
+            } else {
+                self.drive(key, *readiness, self.now);
+            }
+        }
+    }
+
+    /// Serves the connections that waited longest for those with nothing under way.
+    fn drive_put_off(&mut self) {
+        if self.put_off.is_empty() {
+            return;
+        }
+        let until = self.kernel.lap() + PUT_OFF_TIME;
+        for _ in 0..self.put_off.len() {
+            let Some(PutOff { readiness, since }) = self.put_off.pop_front() else { break };
+            let key = Key::unpack(readiness.token.0);
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            match std::mem::replace(&mut connection.noted, Noted::No) {
+                Noted::Buffered => self.drive_buffered(key),
+                Noted::Reported => self.drive(key, readiness, since),
+                Noted::No => {}
+            }
+            if self.kernel.lap() >= until {
+                break;
             }
         }
     }

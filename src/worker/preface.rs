@@ -79,7 +79,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.peer = source.unwrap_or(connection.peer);
-        connection.stage = Stage::Again;
+        connection.stage = Stage::Open;
         self.drive_buffered(key);
     }
 

@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use super::Worker;
-use super::connection::Stage;
+use super::connection::Noted;
 use crate::api::Handler;
 use crate::clock::Moment;
 use crate::limits::{ROOM_CANDIDATES, ROOM_IDLE_MS, ROOM_SCAN_PAUSE_MS, ROOM_SCAN_SLOTS};
@@ -72,7 +72,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             }
             // A request may have arrived in this turn; ending it now would reset it.
             let token = Token(key.pack());
-            self.drive(key, Readiness { token, receive: true, send: true, broken: false });
+            let readiness = Readiness { token, receive: true, send: true, broken: false };
+            self.drive(key, readiness, self.now);
             if self.idle_since(key) == Some(since) {
                 self.free(key, CloseReason::MadeRoom);
             }
@@ -118,9 +119,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// Since when a connection has had nothing under way, if it has.
     fn idle_since(&mut self, key: Key) -> Option<Moment> {
         let connection = self.connections.get_mut(key)?;
-        let is_quiet = matches!(connection.stage, Stage::Open | Stage::Preface)
-            && connection.assembly.is_none()
-            && connection.backlog.is_none();
+        let is_quiet = !connection.has_begun() && connection.noted == Noted::No;
         if is_quiet { connection.protocol.idle_since() } else { None }
     }
 }

@@ -49,8 +49,9 @@ impl Size {
     }
 }
 
-/// Bytes of the large answers.
+/// Bytes of the large answers, and of those that are made for each request.
 pub(crate) const LARGE_BYTES: usize = 1_000_000;
+pub(crate) const MADE_BYTES: usize = 100_000;
 
 /// The application under attack.
 pub(crate) fn application() -> Router {
@@ -61,7 +62,7 @@ pub(crate) fn application() -> Router {
             res.bytes(Bytes::Static(&LARGE[..2_000]))
         })
         .get("/large", |_: &Request<'_>, res: Response<'_>| res.bytes(Bytes::Static(&LARGE)))
-        .get("/made", |_: &Request<'_>, res: Response<'_>| res.bytes(vec![b'x'; LARGE_BYTES]))
+        .get("/made", |_: &Request<'_>, res: Response<'_>| res.bytes(vec![b'x'; MADE_BYTES]))
         .post("/echo", |req: &Request<'_>, res: Response<'_>| res.bytes(req.body()))
 }
 
@@ -167,16 +168,17 @@ pub(crate) const ATTACKS: [Attack; 17] = [
         life_ms: None,
     },
     Attack {
-        name: "readers of 1 MB made for each, with 64 MiB of memory",
+        name: "readers of 100 kB made for each, with 64 MiB of memory",
         settings: |settings, size| {
             settings.memory_max = Some(MEMORY_MAX * size.connections as u64 / 10_000);
         },
         wave: |size| Wave {
             reads: Reads::Nothing,
-            pace: size.part(40) * size.hurry as usize,
-            ..wave(size, size.part(10), vec![get("/made")])
+            pace: size.connections / 10 * size.hurry as usize,
+            time: size.time(20_000) + size.patience,
+            ..wave(size, size.connections, vec![get("/made")])
         },
-        held_bytes: KEPT_BYTES + LARGE_BYTES as u64,
+        held_bytes: KEPT_BYTES + MADE_BYTES as u64,
         ends: &["send_timeout", "memory_exhausted"],
         mainly: ("memory_exhausted", 50),
         life_ms: None,
@@ -203,7 +205,7 @@ pub(crate) const ATTACKS: [Attack; 17] = [
             let many = format!("{head}{}", "X: y\r\n".repeat(5_000));
             let huge = format!("{head}X: {}", "y".repeat(60_000));
             let long = format!("GET /{}", "y".repeat(30_000));
-            wave(size, size.part(3), vec![many.into(), huge.into(), long.into()])
+            wave(size, size.connections, vec![many.into(), huge.into(), long.into()])
         },
         held_bytes: KEPT_BYTES,
         ends: &["refused", "fields_too_many", "head_too_large", "target_too_long"],
@@ -215,7 +217,7 @@ pub(crate) const ATTACKS: [Attack; 17] = [
         settings: |_, _| {},
         wave: |size| {
             let opening = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
-            let wave = wave(size, size.part(20), vec![opening.into()]);
+            let wave = wave(size, size.connections, vec![opening.into()]);
             dripping(Wave { drip: quick(wave.drip, 10), ..wave }, &[b'y'; 1_000], 1_000, 500_000)
         },
         held_bytes: KEPT_BYTES,
@@ -312,7 +314,7 @@ pub(crate) const ATTACKS: [Attack; 17] = [
         settings: |_, _| {},
         wave: |size| {
             let chunk = format!("1;{}\r\nx\r\n", "a".repeat(1_000));
-            let wave = wave(size, size.part(10), vec![POST_CHUNKED.into()]);
+            let wave = wave(size, size.connections, vec![POST_CHUNKED.into()]);
             let len = chunk.len();
             dripping(Wave { drip: quick(wave.drip, 10), ..wave }, chunk.as_bytes(), len, 500 * len)
         },

@@ -12,6 +12,8 @@ pub(crate) struct Faults {
     pub(crate) stale: u32,
     pub(crate) early_ends: u32,
     pub(crate) jumps: u32,
+    /// Laps of a turn that took long.
+    pub(crate) long_laps: u32,
 }
 
 /// What the kernel counted, to be compared with what the worker counted.

@@ -56,6 +56,10 @@ impl Kernel for SimKernel {
         self.0.borrow().now
     }
 
+    fn lap(&mut self) -> Moment {
+        self.0.borrow_mut().lap()
+    }
+
     fn unix_seconds(&mut self) -> u64 {
         self.0.borrow().unix_seconds()
     }

@@ -246,6 +246,7 @@ fn world(
         faults.unwatched = budget(1);
         faults.unlistened = budget(2);
         faults.jumps = budget(10);
+        faults.long_laps = budget(40);
     }
     let listeners = random.between(1, 2);
     let elsewhere = Elsewhere::new(apart, is_on, clients, settings);

@@ -315,6 +315,14 @@ impl World {
         }
     }
 
+    /// The time within a turn, which may have taken long.
+    pub(crate) fn lap(&mut self) -> Moment {
+        if World::is_due(&mut self.faults.long_laps, &mut self.random, 2) {
+            return self.now + Duration::from_millis(1);
+        }
+        self.now
+    }
+
     pub(crate) fn wait(&mut self, ready: &mut Vec<Readiness>, timeout: Option<Duration>) {
         self.end_turn();
         self.judge_wait(timeout);

@@ -116,12 +116,15 @@ enum Life {
 
 /// How often a connection looks whether it was answered or ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// Shortest pause between two rounds: others need the CPU too.
-const ROUND_TIME_MIN: Duration = Duration::from_micros(300);
-/// Longest pause between two rounds over all connections.
-const ROUND_TIME_MAX: Duration = Duration::from_millis(10);
-/// Connections opened in one round: a burst would take the CPU from others for milliseconds.
-const OPENED_PER_ROUND: usize = 50;
+/// Pause between two rounds over all connections: others need the CPU too, but so many clients do
+/// not act in step.
+const ROUND_TIME: Duration = Duration::from_micros(300);
+/// When a connection that may send nothing tries again.
+const RETRY_TIME: Duration = Duration::from_millis(10);
+/// Connections opened in one round, if a round was late.
+const OPENED_PER_ROUND: usize = 10;
+/// What those offer that do not read all: their answers wait at the server.
+const SMALL_WINDOW_BYTES: usize = 4 * 1024;
 /// Bytes offered to the kernel at once.
 const OFFER_BYTES: usize = 64 * 1024;
 /// `HTTP/1.1 200` is as much of an answer as is looked at.
@@ -136,14 +139,13 @@ pub(crate) fn run(wave: &Wave, address: SocketAddr) -> Swarm {
     let mut outcome = Outcome::default();
     let mut attackers: Vec<Attacker> = Vec::with_capacity(wave.connections);
     let mut space = vec![0; OFFER_BYTES];
-    let round = wave.drip.every.clamp(ROUND_TIME_MIN, ROUND_TIME_MAX);
     loop {
         let elapsed = began.elapsed();
         let wanted = elapsed.as_millis() as usize * wave.pace / 1_000 + 1;
         let tried = outcome.opened + outcome.unopened;
         let opening = wanted.min(wave.connections).saturating_sub(tried).min(OPENED_PER_ROUND);
         for number in tried..tried + opening {
-            match open(number, address) {
+            match open(number, wave.reads, address) {
                 Ok(stream) => {
                     attackers.push(Attacker::new(wave, stream, number));
                     outcome.opened += 1;
@@ -151,12 +153,13 @@ pub(crate) fn run(wave: &Wave, address: SocketAddr) -> Swarm {
                 Err(_) => outcome.unopened += 1,
             }
         }
-        attackers.retain_mut(|attacker| attacker.go_on(wave, &mut outcome, &mut space));
+        let now = Instant::now();
+        attackers.retain_mut(|attacker| attacker.go_on(wave, now, &mut outcome, &mut space));
         let is_all_open = outcome.opened + outcome.unopened == wave.connections;
         if (is_all_open && attackers.is_empty()) || elapsed > wave.time {
             break;
         }
-        std::thread::sleep(round);
+        std::thread::sleep(ROUND_TIME);
     }
     outcome.still_open = attackers.len();
     Swarm { attackers, outcome }
@@ -179,9 +182,12 @@ impl Swarm {
 }
 
 /// A connection that may still be under way: it behaves as one whose peer is slow.
-fn open(number: usize, address: SocketAddr) -> std::io::Result<TcpStream> {
+fn open(number: usize, reads: Reads, address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
+    if reads != Reads::All {
+        socket.set_recv_buffer_size(SMALL_WINDOW_BYTES)?;
+    }
     let source = Ipv4Addr::new(127, 1 + (number % SOURCES) as u8, 0, 1);
     socket.bind(&SocketAddr::from((source, 0)).into())?;
     match socket.connect(&address.into()) {
@@ -209,8 +215,13 @@ impl Attacker {
     }
 
     /// Sends and reads what is due. Returns whether the connection is still open.
-    fn go_on(&mut self, wave: &Wave, outcome: &mut Outcome, space: &mut [u8]) -> bool {
-        let now = Instant::now();
+    fn go_on(
+        &mut self,
+        wave: &Wave,
+        now: Instant,
+        outcome: &mut Outcome,
+        space: &mut [u8],
+    ) -> bool {
         let mut life = Life::Open;
         if now >= self.drip_due && !self.is_done {
             let before = self.sent;
@@ -262,7 +273,7 @@ impl Attacker {
             match result {
                 Ok(len) => self.sent += len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.drip_due = now + ROUND_TIME_MAX;
+                    self.drip_due = now + RETRY_TIME;
                     return Life::Open;
                 }
                 Err(_) => return Life::Reset,
