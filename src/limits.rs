@@ -159,6 +159,10 @@ pub const STALL_LOG_INTERVAL_MS: u64 = 1_000;
 /// Milliseconds the other workers have to stop after one ended by a panic.
 pub const STOP_MS: u64 = 1_000;
 
+/// Milliseconds after the end of a drain, or after a stop, by which a worker has ended unless its
+/// application does not return: much more than a machine under load needs.
+pub const END_MS: u64 = 5_000;
+
 /// Highest service time a histogram tells apart, in nanoseconds (60 s); above, it saturates.
 pub const LATENCY_MAX_NS: u64 = 60_000_000_000;
 

@@ -171,7 +171,7 @@ impl<H: Handler> TestClient<H> {
                 None => http1.on_received(&mut cx),
             };
             self.take_answers(&mut answers);
-            if matches!(want, Want::Close(_)) {
+            if matches!(want, Want::Close(_) | Want::Drop(_)) {
                 return answers;
             }
         }

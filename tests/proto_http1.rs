@@ -214,7 +214,7 @@ fn a_drain_waits_for_the_body_of_a_request_and_for_no_idle_connection() {
     let due = machine.protocol.deadline(&machine.settings, Some(began));
     assert_eq!(due, began + machine.settings.drain_idle_time);
     machine.now = due;
-    assert_eq!(machine.deadline_reached(), Want::Close(CloseReason::Drained));
+    assert_eq!(machine.deadline_reached(), Want::Drop(CloseReason::Drained));
     assert_eq!(machine.sent.len(), sent);
 }
 

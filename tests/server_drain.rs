@@ -74,6 +74,23 @@ fn in_a_drain_an_idle_connection_has_one_more_request_and_new_ones_are_refused()
 }
 
 #[test]
+fn the_last_answer_of_a_drain_arrives_though_more_was_sent_before_it_was_read() {
+    let server = patient(|_| {});
+    let mut client = Client::with_small_window(server.addresses()[0]);
+    client.get("/");
+    server.drain();
+    // Its end and what follows are received when the answer is on its way and nothing of it read.
+    client.send(get("/large"));
+    let answer = client.answer_to_head();
+    assert!(answer.says_close());
+    client.send(get("/").repeat(1_000));
+    assert!(client.read_slowly(LARGE) == pattern(LARGE), "every byte at its place");
+    client.finish_sending().expect_end();
+    let report = server.wait().unwrap().report();
+    assert_eq!(closes(&report, "drained"), 1);
+}
+
+#[test]
 fn a_drain_closes_idle_connections_after_their_grace() {
     let server = patient(|settings| settings.drain_idle_time = Duration::from_millis(50));
     let (mut idle, mut fresh) = (served(&server), Client::to(&server));

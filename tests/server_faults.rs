@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, Once};
 use std::time::Duration;
 
 use corelane::report::ServerReport;
-use corelane::{Router, Running, Server, Settings, StartError};
+use corelane::{Piece, Pull, Router, Running, Server, Settings, Source, StartError};
 use http_client::{Client, PATIENCE, serve, settings};
 
 /// What was logged so far, by every test of this program.
@@ -234,8 +234,62 @@ fn a_worker_that_is_held_up_does_not_keep_a_broken_server_alive() {
     fatal.send(http_client::get("/die"));
     let error = server.wait().expect_err("a worker died");
     assert!(matches!(error, StartError::Worker(1, _)), "{error}");
-    logged(&["1 workers do not stop and are left behind"]);
+    logged(&["worker 0 is left behind"]);
     drop(go_on);
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_handler_that_never_returns() {
+    let (go_on, wait) = channel::<()>();
+    let (begun, has_begun): (Sender<()>, _) = channel();
+    let shared = Mutex::new(Some((begun, wait)));
+    let drain_soon = settings(|settings| settings.drain_time = Duration::from_millis(10));
+    let server = serve(drain_soon, move |_| {
+        let held = shared.lock().unwrap().take();
+        Router::new().get("/", move |_, res| {
+            if let Some((begun, wait)) = &held {
+                begun.send(()).unwrap();
+                let _ = wait.recv();
+            }
+            res.text("")
+        })
+    });
+    let mut client = Client::to(&server);
+    client.send(http_client::get("/"));
+    has_begun.recv_timeout(PATIENCE).unwrap();
+    server.drain();
+    let error = server.wait().expect_err("its worker does not end");
+    assert!(matches!(error, StartError::Stuck(0)), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("run_blocking")));
+    drop(go_on);
+}
+
+/// A source that fails with an error that cannot be shown.
+struct Unreadable;
+
+impl Source for Unreadable {
+    fn pull(&mut self, _: &mut Piece<'_>) -> Result<Pull, corelane::Error> {
+        Err(Unshowable.into())
+    }
+}
+
+#[test]
+fn a_late_error_or_one_of_a_source_that_cannot_be_shown_kills_no_worker() {
+    capture();
+    let server = serve(Settings::default(), |_| {
+        Router::new()
+            .get("/late", |_, res| res.later(|later| later.fail(Unshowable)))
+            .get("/source", |_, res| res.stream(Unreadable))
+    });
+    assert_eq!(Client::to(&server).get("/late").status, 500);
+    logged(&["worker 0: GET /late panicked late: it cannot be shown"]);
+    let mut client = Client::to(&server);
+    client.send(http_client::get("/source"));
+    assert_eq!(client.answer_to_head().status, 200);
+    client.rest();
+    logged(&["worker 0: GET /source panicked in the source of its answer: it cannot be shown"]);
+    server.stop();
+    server.wait().unwrap();
 }
 
 /// Set in the process that is to die.

@@ -83,7 +83,7 @@ impl Driven {
             let (len, want) = self.machine.receive(bytes);
             bytes = &bytes[len..];
             match self.settle(want) {
-                Want::Close(reason) => return Some(reason),
+                Want::Close(reason) | Want::Drop(reason) => return Some(reason),
                 want => assert_eq!(want, Want::Receive),
             }
             if bytes.is_empty() {
@@ -94,7 +94,7 @@ impl Driven {
         waker.wake();
         let want = self.machine.come_home()?;
         match self.settle(want) {
-            Want::Close(reason) => Some(reason),
+            Want::Close(reason) | Want::Drop(reason) => Some(reason),
             _ => None,
         }
     }
@@ -104,7 +104,7 @@ impl Driven {
     fn settle(&mut self, mut want: Want) -> Want {
         for _ in 0..EVENTS_MAX {
             want = match want {
-                Want::Close(_) => return want,
+                Want::Close(_) | Want::Drop(_) => return want,
                 Want::Again => self.machine.again(),
                 Want::Receive if self.schedule.is_late => return want,
                 Want::Receive | Want::Hold => match self.come_home() {
@@ -129,7 +129,7 @@ impl Driven {
         self.schedule.is_late = false;
         for _ in 0..EVENTS_MAX {
             let want = self.machine.peer_closed();
-            if let Want::Close(reason) = self.settle(want) {
+            if let Want::Close(reason) | Want::Drop(reason) = self.settle(want) {
                 return reason;
             }
         }

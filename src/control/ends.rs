@@ -6,7 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Result, StartError};
-use crate::limits::STOP_MS;
+use crate::clock::{Clock, Moment};
+use crate::limits::{END_MS, STOP_MS};
 use crate::sys::{EventFd, Wake};
 use crate::worker::{Mail, Post, Stats};
 
@@ -16,12 +17,18 @@ pub(super) type Outcome = std::result::Result<(Stats, Vec<String>), String>;
 /// How long the others may take to stop after one failed.
 const STOP_TIME: Duration = Duration::from_millis(STOP_MS);
 
+/// How much longer than it should a worker may take to end that was asked to.
+const END_TIME: Duration = Duration::from_millis(END_MS);
+
 #[derive(Debug)]
 pub(super) struct Ends {
     state: Mutex<State>,
     changed: Condvar,
     /// Woken by each end.
     pub(super) event: EventFd,
+    clock: Clock,
+    /// How long a drain lasts.
+    drain_time: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -30,11 +37,14 @@ struct State {
     posts: Vec<Post>,
     outcomes: Vec<(usize, Outcome)>,
     has_failed: bool,
+    /// When all must have ended, once they were asked to.
+    until: Option<Moment>,
 }
 
 impl Ends {
-    pub(super) fn new() -> io::Result<Ends> {
-        Ok(Ends { state: Mutex::default(), changed: Condvar::new(), event: EventFd::new()? })
+    pub(super) fn new(clock: Clock, drain_time: Duration) -> io::Result<Ends> {
+        let event = EventFd::new()?;
+        Ok(Ends { state: Mutex::default(), changed: Condvar::new(), event, clock, drain_time })
     }
 
     /// A worker serves from now on.
@@ -59,42 +69,68 @@ impl Ends {
         self.event.wake();
     }
 
-    /// Sends `mail` to every worker.
+    /// Sends `mail` to every worker. From then on they have time to end.
     pub(super) fn send(&self, mail: Mail) {
-        self.lock().posts.iter().for_each(|post| send(post, mail));
+        let mut state = self.lock();
+        state.posts.iter().for_each(|post| send(post, mail));
+        let time = match mail {
+            Mail::Drain => self.drain_time + END_TIME,
+            Mail::Stop => END_TIME,
+        };
+        let until = self.clock.now() + time;
+        state.until = Some(state.until.map_or(until, |earlier| earlier.min(until)));
+        drop(state);
+        self.changed.notify_all();
     }
 
-    /// How many workers have ended, and whether one of them failed.
-    pub(super) fn ended(&self) -> (usize, bool) {
+    /// Whether [`Ends::wait`] would not wait any more for so many workers.
+    pub(super) fn is_over(&self, workers: usize) -> bool {
         let state = self.lock();
-        (state.outcomes.len(), state.has_failed)
+        let is_late = state.left(self.clock) == Some(Duration::ZERO);
+        state.has_failed || state.outcomes.len() == workers || is_late
+    }
+
+    /// How long workers that were asked to end still have. `None`: nobody asked.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.lock().left(self.clock)
     }
 
     /// Waits for all `workers` to end, and returns what each ended with, in their order.
     ///
     /// # Errors
     /// The first failure. The others are then stopped, and waited for only a moment: one that is
-    /// held up by its application must not keep a broken server alive.
+    /// held up by its application must not keep a broken server alive. A worker that was asked to
+    /// end and does not has failed too.
     pub(super) fn wait(&self, workers: usize) -> Result<Vec<(Stats, Vec<String>)>> {
-        let runs = |state: &mut State| state.outcomes.len() < workers;
-        let runs_well = |state: &mut State| runs(state) && !state.has_failed;
-        let state = self.changed.wait_while(self.lock(), runs_well);
-        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        while state.outcomes.len() < workers && !state.has_failed {
+            state = match state.left(self.clock) {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => break,
+                Some(left) => {
+                    let changed = self.changed.wait_timeout(state, left);
+                    changed.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
         if state.has_failed {
+            let runs = |state: &mut State| state.outcomes.len() < workers;
             let stopped = self.changed.wait_timeout_while(state, STOP_TIME, runs);
             (state, _) = stopped.unwrap_or_else(PoisonError::into_inner);
-            let left = workers.saturating_sub(state.outcomes.len());
-            if left > 0 {
-                log::error!("{left} workers do not stop and are left behind");
-            }
         }
         let outcomes = std::mem::take(&mut state.outcomes);
         drop(state);
+        let has_ended = |worker| outcomes.iter().any(|(ended, _)| *ended == worker);
+        let left: Vec<_> = (0..workers).filter(|worker| !has_ended(*worker)).collect();
+        left.iter().for_each(|worker| log::error!("worker {worker} is left behind"));
         let failed = |(worker, outcome): (usize, Outcome)| {
             outcome.map(|end| (worker, end)).map_err(|reason| StartError::Worker(worker, reason))
         };
         // In the order of their ends, so that the first failure is what is told.
         let mut ends = outcomes.into_iter().map(failed).collect::<Result<Vec<_>>>()?;
+        if let Some(worker) = left.first() {
+            return Err(StartError::Stuck(*worker));
+        }
         ends.sort_by_key(|(worker, _)| *worker);
         Ok(ends.into_iter().map(|(_, end)| end).collect())
     }
@@ -102,6 +138,12 @@ impl Ends {
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is whole between any two statements, whoever panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn left(&self, clock: Clock) -> Option<Duration> {
+        self.until.map(|until| until - clock.now())
     }
 }
 

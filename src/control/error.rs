@@ -29,6 +29,8 @@ pub enum StartError {
     Listeners(usize),
     /// A setting cannot be used.
     Settings(SettingsError),
+    /// A worker was asked to end and does not.
+    Stuck(usize),
     /// A worker ended without having been asked to.
     Worker(usize, String),
     /// More workers than [`crate::limits::WORKERS_MAX`].
@@ -50,6 +52,11 @@ impl StartError {
                 Some("`ulimit -n` and the memory limit bound what a process may have".to_owned())
             }
             StartError::Listeners(0) => Some("name at least one address to listen on".to_owned()),
+            StartError::Stuck(_) => {
+                let what = "its application does not return; the lines above name the route, and \
+                            `Later::run_blocking` is for work that blocks";
+                Some(what.to_owned())
+            }
             StartError::Worker(..) => {
                 let what = "restart the server; the lines above say where the application or \
                             corelane failed";
@@ -75,6 +82,7 @@ impl fmt::Display for StartError {
             StartError::Kernel(what, error) => write!(f, "cannot {what}: {error}"),
             StartError::Listeners(count) => write!(f, "cannot listen on {count} addresses"),
             StartError::Settings(error) => write!(f, "setting {error}"),
+            StartError::Stuck(index) => write!(f, "worker {index} does not end"),
             StartError::Worker(index, reason) => write!(f, "worker {index} ended: {reason}"),
             StartError::Workers(count) => write!(f, "cannot run {count} workers"),
         }

@@ -85,6 +85,7 @@ impl Running {
     }
 
     /// Accepts no more, finishes what runs, and ends by the setting `drain_time`.
+    /// A worker that does not within five seconds more has failed: its application does not return.
     pub fn drain(&self) {
         self.ends.send(Mail::Drain);
     }
@@ -97,8 +98,9 @@ impl Running {
     /// Waits for every worker to end, and returns what they counted and measured.
     ///
     /// # Errors
-    /// If a worker ended other than by draining or stopping. The others were stopped when it did,
-    /// and one that does not stop within a second is left behind.
+    /// If a worker ended other than by draining or stopping, or does not end although it was asked
+    /// to. The others were stopped when it did, and one that does not stop within a second is left
+    /// behind.
     pub fn wait(mut self) -> Result<Ended> {
         let members = std::mem::take(&mut self.members);
         let ends = self.ends.wait(members.len())?;
@@ -120,8 +122,7 @@ impl Running {
     pub(super) fn wait_for_signals(self, signals: &Signals) -> Result<Ended> {
         let mut is_draining = false;
         loop {
-            let (ended, has_failed) = self.ends.ended();
-            if has_failed || ended == self.members.len() {
+            if self.ends.is_over(self.members.len()) {
                 return self.wait();
             }
             self.take_signal(signals, &mut is_draining)?;
@@ -130,7 +131,7 @@ impl Running {
 
     fn take_signal(&self, signals: &Signals, is_draining: &mut bool) -> Result<()> {
         let woken = signals
-            .wait_or_wake(&self.ends.event, None)
+            .wait_or_wake(&self.ends.event, self.ends.left())
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
         if let Woken::Signal(signal) = woken {
             if *is_draining {
@@ -149,8 +150,11 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
-        for member in self.members.drain(..) {
-            let _ = member.thread.join();
+        // A worker that is held up by its application would hold up whoever drops this.
+        if self.ends.wait(self.members.len()).is_ok() {
+            for member in self.members.drain(..) {
+                let _ = member.thread.join();
+            }
         }
         self.blocking.end();
     }

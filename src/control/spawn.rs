@@ -46,7 +46,8 @@ struct Started {
 pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> Result<Running> {
     let clock = Clock::new();
     let board = Arc::new(Board::new(clock, plan.cpus.len()));
-    let ends = Ends::new().map_err(|error| StartError::Kernel("make an eventfd", error))?;
+    let ends = Ends::new(clock, plan.settings.drain_time)
+        .map_err(|error| StartError::Kernel("make an eventfd", error))?;
     let ends = Arc::new(ends);
     let queue_max = plan.settings.blocking_queue_max;
     let blocking = Arc::new(BlockingPool::new(plan.blocking_threads, queue_max));

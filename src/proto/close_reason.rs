@@ -118,6 +118,7 @@ impl CloseReason {
             self,
             CloseReason::BodyUnread
                 | CloseReason::ByHandler
+                | CloseReason::Drained
                 | CloseReason::LifetimeOver
                 | CloseReason::Panicked
                 | CloseReason::Refused

@@ -16,6 +16,8 @@ pub enum Want {
     Again,
     /// To be closed, after everything queued was sent.
     Close(CloseReason),
+    /// To be closed: nothing is under way, so nothing is lost with it.
+    Drop(CloseReason),
     /// To be left alone until something it waits for happens elsewhere: nothing is received.
     Hold,
     /// More bytes.

@@ -207,7 +207,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     pub(super) fn settle_assembly(&mut self, key: Key, want: Want) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let assembly = connection.assembly.as_mut().unwrap_or(&mut self.hot);
-        if matches!(want, Want::Close(_)) {
+        if matches!(want, Want::Close(_) | Want::Drop(_)) {
             // It may have ended before, while its last answer waits to be sent.
             connection.dropped += assembly.block.unread().len() as u32;
             assembly.clear();
@@ -296,6 +296,14 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let is_blocked = connection.backlog.is_some();
         match want {
             Want::Close(reason) if !is_blocked => {
+                self.close(key, reason);
+                return;
+            }
+            Want::Drop(reason) if connection.dropped == 0 => {
+                self.free(key, reason);
+                return;
+            }
+            Want::Drop(reason) => {
                 self.close(key, reason);
                 return;
             }

@@ -95,7 +95,7 @@ impl<H: Handler> Machine<H> {
             }
             queue.consume(self.sent.len() - before);
         }
-        if matches!(want, Want::Close(_)) {
+        if matches!(want, Want::Close(_) | Want::Drop(_)) {
             self.assembly.clear();
         }
         want

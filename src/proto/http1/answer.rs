@@ -226,7 +226,7 @@ impl Http1 {
     pub(super) fn deliver<H: Handler>(&mut self, cx: &mut Context<'_, H>, delivery: Delivery) {
         let Some((known, promised)) = self.take_promise() else { return };
         cx.outbox.resume(self.asked(&known, cx.key), promised);
-        let outcome = match delivery {
+        let failure = match delivery {
             Delivery::Reply(reply) => reply.send(Response::new(cx.outbox)).err(),
             Delivery::Failed(error) => Some(error),
             Delivery::Dropped => {
@@ -234,12 +234,9 @@ impl Http1 {
                 Some(Error::internal("the right to answer was dropped"))
             }
         };
-        if let Some(error) = outcome {
-            log_failure(cx.pulse, known.route, &error);
-            cx.outbox.answer_error(&error, known.as_json);
-        }
+        let panicked = failure.is_some_and(|error| fail(cx, &known, error));
         self.since = cx.now;
-        self.settle(cx, known, false);
+        self.settle(cx, known, panicked);
     }
 
     /// What was waited for did not come in time.
@@ -248,10 +245,9 @@ impl Http1 {
             cx.tally.later_expired += 1;
             cx.outbox.resume(self.asked(&known, cx.key), promised);
             let error = Error::new(Status::GATEWAY_TIMEOUT, "the answer did not come in time");
-            log_failure(cx.pulse, known.route, &error);
-            cx.outbox.answer_error(&error, known.as_json);
+            let panicked = fail(cx, &known, error);
             self.since = cx.now;
-            self.settle(cx, known, false);
+            self.settle(cx, known, panicked);
         } else if let Some(pending) = self.pending.take() {
             self.end_incomplete(cx, &pending.known, CloseReason::AnswerTimeout);
         }
@@ -283,7 +279,9 @@ impl Http1 {
         }
         let (known, outbox) = (pending.known, &mut *cx.outbox);
         cx.pulse.slot().begin(known.route);
-        let pulled = catch_unwind(AssertUnwindSafe(|| outbox.pull(streamed)));
+        let pulled = catch_unwind(AssertUnwindSafe(|| {
+            outbox.pull(streamed).map_err(|error| log_failure(cx.pulse, known.route, &error))
+        }));
         cx.pulse.slot().take();
         match pulled {
             Ok(Ok(Pull::More)) => Step::Next,
@@ -299,8 +297,7 @@ impl Http1 {
                 self.state.answered(self.last_because);
                 Step::Next
             }
-            Ok(Err(error)) => {
-                log_failure(cx.pulse, known.route, &error);
+            Ok(Err(())) => {
                 self.end_incomplete(cx, &known, CloseReason::SourceFailed);
                 Step::Wait
             }
@@ -371,11 +368,27 @@ fn answer_failure(request: &Request<'_>, outbox: &mut Outbox, error: Option<Erro
     }
 }
 
+/// Logs the failure of an answer under way, in words of the application.
 #[cold]
 fn log_failure(pulse: &Pulse, route: u32, error: &Error) {
     if error.status().class() == 5 {
         log::error!("{}: {error}", pulse.name_of(Place::of(route)));
     }
+}
+
+/// Answers a promise that was not kept with its error. Returns whether that panicked: the text of
+/// an error, and its drop, are the application's.
+#[cold]
+fn fail<H: Handler>(cx: &mut Context<'_, H>, known: &Known, error: Error) -> bool {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        log_failure(cx.pulse, known.route, &error);
+        cx.outbox.answer_error(&error, known.as_json);
+        drop(error);
+    }));
+    let Err(payload) = outcome else { return false };
+    log_panic(cx.pulse, known.route, "late", payload);
+    cx.outbox.answer_panic(known.as_json);
+    true
 }
 
 /// Logs a panic of the application, and `at` what.

@@ -261,6 +261,7 @@ impl Http1 {
             Reading::Head if self.has_begun => self.refuse(cx, Refusal::HeadTooSlow),
             Reading::Head if self.state.persistence() == Persistence::LastRequest => {
                 self.end_with(self.last_because);
+                return Want::Drop(self.last_because);
             }
             Reading::Head if self.requests == 0 => self.end_with(CloseReason::NothingReceived),
             Reading::Head if cx.now >= self.expires => self.end_with(CloseReason::LifetimeOver),
