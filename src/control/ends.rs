@@ -122,7 +122,9 @@ impl Ends {
         drop(state);
         let has_ended = |worker| outcomes.iter().any(|(ended, _)| *ended == worker);
         let left: Vec<_> = (0..workers).filter(|worker| !has_ended(*worker)).collect();
-        left.iter().for_each(|worker| log::error!("worker {worker} is left behind"));
+        for worker in &left {
+            log::error!("worker {worker} is left behind");
+        }
         let failed = |(worker, outcome): (usize, Outcome)| {
             outcome.map(|end| (worker, end)).map_err(|reason| StartError::Worker(worker, reason))
         };
