@@ -271,8 +271,8 @@ echo "server: $("$program" --version | head -1)"
 if command -v haproxy >/dev/null; then
     haproxy -v | head -1
     leg "haproxy" 40 start_haproxy "" "$field_source"
-    leg "haproxy, PROXY v1" 400 start_haproxy send-proxy "$header_source"
-    leg "haproxy, PROXY v2" 400 start_haproxy send-proxy-v2 "$header_source"
+    leg "haproxy, PROXY v1" 800 start_haproxy send-proxy "$header_source"
+    leg "haproxy, PROXY v2" 800 start_haproxy send-proxy-v2 "$header_source"
 else
     printf '%-5s %-22s %s\n' skip haproxy "not installed"
 fi
