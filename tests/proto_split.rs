@@ -19,6 +19,11 @@ mod sim_faults;
 #[path = "support/sim_kernel.rs"]
 #[expect(dead_code, reason = "clients are told apart by the simulations only")]
 mod sim_kernel;
+#[path = "support/sim_overload.rs"]
+#[expect(dead_code, reason = "nothing is turned away here")]
+mod sim_overload;
+#[path = "support/sim_pace.rs"]
+mod sim_pace;
 #[path = "support/sim_pipe.rs"]
 #[expect(dead_code, reason = "deadlines are judged by the simulations only")]
 mod sim_pipe;

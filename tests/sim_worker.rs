@@ -16,6 +16,10 @@ mod sim_elsewhere;
 mod sim_faults;
 #[path = "support/sim_kernel.rs"]
 mod sim_kernel;
+#[path = "support/sim_overload.rs"]
+mod sim_overload;
+#[path = "support/sim_pace.rs"]
+mod sim_pace;
 #[path = "support/sim_pipe.rs"]
 mod sim_pipe;
 #[path = "support/sim_schedule.rs"]
@@ -166,6 +170,11 @@ fn expect_all(reached: &Reached) {
             && reached.later_dropped > 0
             && reached.later_expired > 0
             && reached.later_unwanted > 0
+            && reached.shed > 0
+            && reached.shed_unread > 0
+            && reached.spared > 0
+            && reached.slow_bodies > 0
+            && reached.slow_reads > 0
     );
 }
 

@@ -15,6 +15,9 @@ pub(crate) struct Answer<'a> {
     pub(crate) keeps_alive: bool,
     /// The value of `X-Number`.
     pub(crate) number: Option<&'a str>,
+    /// The value of `Retry-After`.
+    #[allow(dead_code, reason = "only some tests turn clients away")]
+    pub(crate) retry_after: Option<&'a str>,
     /// What there is of its body.
     pub(crate) body: Cow<'a, [u8]>,
     /// Whether its body ends with the connection, so that nobody can tell if it is whole.
@@ -58,6 +61,7 @@ pub(crate) fn read_answer(
         closes: false,
         keeps_alive: false,
         number: None,
+        retry_after: None,
         body: Cow::Borrowed(&[]),
         is_until_close: false,
         is_whole: true,
@@ -144,7 +148,7 @@ fn read_fields<'a>(
             "Date" => dates += 1,
             "X-Number" => answer.number = Some(value),
             "Allow" | "Content-Type" | "Server" => {}
-            "Retry-After" if answer.status == 503 => {}
+            "Retry-After" if answer.status == 503 => answer.retry_after = Some(value),
             _ => return Err(format!("an unexpected field: {line:?}")),
         }
     }

@@ -174,7 +174,62 @@ impl Application {
     }
 }
 
+/// What becomes of a request that waited too long.
+enum Fate {
+    Spared,
+    Shed,
+    Panic,
+}
+
+/// Turns a request away, unless it is vital or may not be.
+fn decide(world: &mut World, request: &Request<'_>) -> Result<Fate, String> {
+    let target = request.target();
+    let client = client_of(request.peer());
+    let number = world.handled[client];
+    let pipe = &mut world.pipes[client];
+    let is_there = |end: usize| end <= pipe.read;
+    let item = pipe.script.items.get_mut(number);
+    let item = item.filter(|_| target.starts_with(&format!("/{client}/{number}")));
+    let item = item.ok_or_else(|| format!("{target} is turned away out of turn"))?;
+    let mut elsewhere = lock(&world.elsewhere);
+    if pipe.is_blocked || !elsewhere.may_go_on(client) {
+        return Err(format!("{target} is turned away before its turn"));
+    }
+    if let Some(why) = world.load.fault(client, world.now) {
+        return Err(format!("{target} is turned away {why}"));
+    }
+    if !item.is_refused() && world.load.random.one_in(60) {
+        item.decline(500, CloseReason::Panicked);
+        elsewhere.deeds.declined += 1;
+        world.counts.panics += 1;
+        return Ok(Fate::Panic);
+    }
+    if item.is_vital {
+        world.counts.spared += 1;
+        return Ok(Fate::Spared);
+    }
+    let is_there = !item.is_chunked && is_there(item.end);
+    item.turn_away(number, is_there, world.settings.requests_max);
+    elsewhere.settle(client);
+    drop(elsewhere);
+    world.note_shed(client, is_there);
+    Ok(Fate::Shed)
+}
+
 impl Handler for Application {
+    fn is_vital(&self, request: &Request<'_>) -> bool {
+        let world = &mut *self.world.borrow_mut();
+        match decide(world, request) {
+            Ok(Fate::Spared) => true,
+            Ok(Fate::Shed) => false,
+            Ok(Fate::Panic) => std::panic::panic_any(SCRIPTED),
+            Err(fault) => {
+                world.note(fault);
+                true
+            }
+        }
+    }
+
     fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
         self.answer(request, response, request.body())
     }

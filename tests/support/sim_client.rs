@@ -2,6 +2,7 @@
 //! Knows nothing of when the bytes arrive.
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use corelane::clock::Moment;
@@ -81,6 +82,15 @@ pub(crate) struct Item {
     /// Whether a sink takes its body, and whether the body was refused on its way.
     pub(crate) has_sink: bool,
     pub(crate) is_declined: bool,
+    /// Whether its client would keep the connection.
+    pub(crate) is_persistent: bool,
+    /// Whether its body tells its end only there.
+    pub(crate) is_chunked: bool,
+    /// Whether it is answered however long it waited, and whether it was not.
+    pub(crate) is_vital: bool,
+    pub(crate) is_shed: bool,
+    /// Where the bytes are that its body is made of.
+    pub(crate) payload: Vec<Range<usize>>,
 }
 
 impl Item {
@@ -101,6 +111,28 @@ impl Item {
         self.last = Some(reason);
         self.says_close = true;
         self.is_declined = true;
+    }
+
+    /// It waited too long. Its body must be there for its connection to go on.
+    pub(crate) fn turn_away(&mut self, number: usize, is_there: bool, requests_max: u32) {
+        self.is_shed = true;
+        self.expects_continue = false;
+        if !is_there {
+            self.decline(503, CloseReason::BodyUnread);
+            return;
+        }
+        self.expected = Expected::Status(503);
+        self.last = (!self.is_persistent).then_some(CloseReason::ByRequest);
+        self.says_close = !self.is_persistent;
+        if number + 1 >= requests_max as usize {
+            self.is_last_of_many();
+        }
+    }
+
+    /// Bytes of its body from `start` to `end` of the stream.
+    pub(crate) fn payload_within(&self, start: usize, end: usize) -> usize {
+        let within = |part: &Range<usize>| part.end.min(end).saturating_sub(part.start.max(start));
+        self.payload.iter().map(within).sum()
     }
 
     /// It is answered by a stream of unknown length, which a client of HTTP/1.0 sees end with its
@@ -177,6 +209,15 @@ impl Script {
         }
     }
 
+    /// Chooses what is answered however long it waited.
+    pub(crate) fn choose_vital(&mut self, random: &mut Random) {
+        for item in &mut self.items {
+            // A body that is too large would reach into the next request.
+            let is_too_large = item.is_refused() && !item.is_chunked;
+            item.is_vital = is_too_large || random.one_in(4);
+        }
+    }
+
     fn push_good(&mut self, random: &mut Random, client: usize, number: usize, taste: &Taste) {
         let start = self.bytes.len();
         let method = random.pick(&["GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "OPTIONS"]);
@@ -208,7 +249,9 @@ impl Script {
             self.bytes.extend_from_slice(b"Expect: 100-continue\r\n");
         }
         let body = pattern(client, number, body_len);
-        let head_end = self.push_body(random, has_body, is_http10, body);
+        let mut payload = Vec::new();
+        let head_end = self.push_body(random, has_body, is_http10, body, &mut payload);
+        let is_chunked = has_body && payload.first().is_none_or(|first| first.start > head_end);
         let (expected, last, says_close) = outcome(mode, answer_len, is_persistent);
         let end = self.bytes.len();
         self.items.push(Item {
@@ -225,6 +268,11 @@ impl Script {
             is_streamed: false,
             has_sink: false,
             is_declined: false,
+            is_persistent,
+            is_chunked,
+            is_vital: false,
+            is_shed: false,
+            payload,
         });
     }
 
@@ -235,6 +283,7 @@ impl Script {
         has_body: bool,
         is_http10: bool,
         body: &[u8],
+        payload: &mut Vec<Range<usize>>,
     ) -> usize {
         if !has_body {
             self.bytes.extend_from_slice(b"\r\n");
@@ -244,6 +293,7 @@ impl Script {
             self.text(format_args!("Content-Length: {}\r\n\r\n", body.len()));
             let head_end = self.bytes.len();
             self.bytes.extend_from_slice(body);
+            payload.push(head_end..self.bytes.len());
             return head_end;
         }
         self.bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
@@ -254,6 +304,7 @@ impl Script {
             let (chunk, behind) = rest.split_at(random.between(1, least.max(1)).min(rest.len()));
             let extension = random.pick(&["", "", ";a", "; b = c", ";d=\"e;\""]);
             self.text(format_args!("{:x}{extension}\r\n", chunk.len()));
+            payload.push(self.bytes.len()..self.bytes.len() + chunk.len());
             self.bytes.extend_from_slice(chunk);
             self.bytes.extend_from_slice(b"\r\n");
             rest = behind;
@@ -278,9 +329,10 @@ impl Script {
         self.bytes.extend_from_slice(text.as_bytes());
         let end = self.bytes.len();
         let blank_line = memchr::memmem::find(&self.bytes[start..], b"\r\n\r\n");
+        let head_end = blank_line.map_or(end, |at| start + at + 4);
         self.items.push(Item {
             start,
-            head_end: blank_line.map_or(end, |at| start + at + 4),
+            head_end,
             end,
             is_head: false,
             is_http10: false,
@@ -292,6 +344,11 @@ impl Script {
             is_streamed: false,
             has_sink: false,
             is_declined: false,
+            is_persistent: true,
+            is_chunked: text.contains("Transfer-Encoding: chunked"),
+            is_vital: false,
+            is_shed: false,
+            payload: std::iter::once(head_end..end).collect(),
         });
     }
 

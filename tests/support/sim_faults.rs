@@ -28,4 +28,11 @@ pub(crate) struct Counts {
     pub(crate) handled: u64,
     pub(crate) panics: u64,
     pub(crate) unavailable: u64,
+    /// Requests turned away, of these before their body, and vital ones that were not.
+    pub(crate) shed: u64,
+    pub(crate) shed_unread: u64,
+    pub(crate) spared: u64,
+    /// Connections whose rest is thrown away, of these for taking some, but too little.
+    pub(crate) cut_off: u64,
+    pub(crate) slow_reads: u64,
 }

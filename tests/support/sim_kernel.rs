@@ -99,8 +99,8 @@ impl Kernel for SimKernel {
         self.0.borrow_mut().receive(stream.client, space)
     }
 
-    fn received_ago(&self, _: &SimStream) -> Option<Duration> {
-        Some(Duration::ZERO)
+    fn received_ago(&self, stream: &SimStream) -> Option<Duration> {
+        self.0.borrow_mut().received_ago(stream.client)
     }
 
     fn send(&mut self, stream: &SimStream, segments: &[IoSlice<'_>]) -> io::Result<usize> {

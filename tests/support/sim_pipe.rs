@@ -10,8 +10,9 @@ use corelane::limits::{BLOCK_BYTES, LINGER_BYTES_MAX, ROOM_IDLE_MS};
 use corelane::sys::{Interest, Token};
 
 use crate::random::Random;
-use crate::sim_client::Script;
+use crate::sim_client::{Item, Script};
 use crate::sim_elsewhere::{Awaits, Client};
+use crate::sim_pace::Pace;
 
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,11 @@ pub(crate) struct Pipe {
     pub(crate) handled_at: Vec<Moment>,
     pub(crate) last_taken_at: Moment,
     unblocked_at: Moment,
+    /// Since when it takes less than it is offered, and what it took since.
+    blocked_at: Moment,
+    taken_pace: Pace,
+    /// What came of the present body.
+    body_pace: Pace,
     phase: Phase,
     phase_since: Moment,
     /// Bytes read since the worker ended its side.
@@ -129,6 +135,9 @@ impl Pipe {
             handled_at: Vec::new(),
             last_taken_at: start,
             unblocked_at: start,
+            blocked_at: start,
+            taken_pace: Pace::default(),
+            body_pace: Pace::default(),
             phase: Phase::Idle,
             phase_since: start,
             dropped: 0,
@@ -232,7 +241,19 @@ impl Pipe {
         if phase != self.phase || self.ends_between(from, self.read) {
             self.phase = phase;
             self.phase_since = now;
+            self.body_pace.begin();
+        } else if phase == Phase::Body
+            && let Some(item) = self.present_item()
+        {
+            let bytes = item.payload_within(from, self.read);
+            self.body_pace.add(now, bytes);
         }
+    }
+
+    /// The request within which the worker has stopped to read.
+    fn present_item(&self) -> Option<&Item> {
+        let read = self.read_to_serve();
+        self.script.items.iter().find(|item| item.start < read && read < item.end)
     }
 
     /// Whether the reset is told now; after that it is the end that is told.
@@ -275,6 +296,12 @@ impl Pipe {
         if self.is_blocked && len == offered {
             self.unblocked_at = now;
         }
+        if self.is_blocked {
+            self.taken_pace.add(now, len);
+        } else {
+            self.taken_pace.begin();
+            self.blocked_at = now;
+        }
         // A first refusal begins the time in which the peer must take something.
         if len > 0 || !self.is_blocked {
             self.last_taken_at = now;
@@ -296,6 +323,26 @@ impl Pipe {
         )
     }
 
+    /// When what waits for its client is taken too slowly.
+    fn take_due(&self, settings: &Settings) -> Moment {
+        self.taken_pace.due(self.blocked_at, settings.send_time, settings.send_rate_min)
+    }
+
+    /// When the present body comes too slowly, if it was begun at `since`.
+    fn body_due(&self, settings: &Settings, since: Moment) -> Moment {
+        let paced = match settings.receive_rate_min {
+            0 => Moment::NEVER,
+            rate => self.body_pace.due(since, settings.rate_time, rate),
+        };
+        let has_sink = self.present_item().is_some_and(|item| item.has_sink);
+        if has_sink { paced } else { paced.min(since + settings.body_time) }
+    }
+
+    /// Whether its client has taken something in time, and too little.
+    pub(crate) fn is_too_slow(&self, settings: &Settings, now: Moment) -> bool {
+        self.taken_pace.has_begun() && now < self.last_taken_at + settings.send_time
+    }
+
     /// How long the worker may go on waiting for this client, and since when at the earliest.
     fn patience(
         &self,
@@ -307,7 +354,7 @@ impl Pipe {
             return (finished, settings.linger_time);
         }
         if self.is_blocked {
-            return (self.last_taken_at, settings.send_time);
+            return (self.blocked_at, self.take_due(settings) - self.blocked_at);
         }
         if client.awaits != Awaits::Nothing {
             return (client.since, client.time);
@@ -315,7 +362,7 @@ impl Pipe {
         let since = self.phase_since.max(self.unblocked_at).max(client.settled_at);
         match self.phase {
             Phase::Head => (since, settings.head_time),
-            Phase::Body => (since, settings.body_time),
+            Phase::Body => (since, self.body_due(settings, since) - since),
             Phase::Idle => {
                 let since = self.accepted_at.max(self.last_taken_at);
                 let has_answered = !self.taken.is_empty();
@@ -350,7 +397,15 @@ impl Pipe {
         } else {
             time
         };
-        since.max(idle_since).max(self.last_taken_at) + time
+        if self.is_blocked && self.finished_at.is_none() {
+            return since + time;
+        }
+        let latest = since.max(idle_since).max(self.last_taken_at);
+        let is_body = self.phase == Phase::Body && self.finished_at.is_none();
+        if is_body && client.awaits == Awaits::Nothing {
+            return self.body_due(settings, latest);
+        }
+        latest + time
     }
 
     /// From when on an answer may be the last because of its age.
@@ -395,9 +450,13 @@ impl Pipe {
         (now < since + time).then(|| format!("ended {:?} before its time", since + time - now))
     }
 
-    /// What is wrong with having answered 408.
-    pub(crate) fn timeout_fault(&self, settings: &Settings, client: &Client) -> Option<String> {
-        let finished = self.finished_at?;
+    /// Whether it has stopped within a body.
+    pub(crate) fn is_within_body(&self) -> bool {
+        self.phase == Phase::Body
+    }
+
+    /// Since when it was waited for at the earliest what had not come when it was ended.
+    fn awaited_since(&self, finished: Moment, client: &Client) -> Moment {
         let mut since = self.phase_since;
         if self.unblocked_at < finished {
             since = since.max(self.unblocked_at);
@@ -405,10 +464,27 @@ impl Pipe {
         if client.settled_at < finished {
             since = since.max(client.settled_at);
         }
-        let time = match self.phase {
-            Phase::Body => settings.body_time,
-            Phase::Head | Phase::Idle => settings.head_time,
+        since
+    }
+
+    /// What is wrong with having answered 408.
+    pub(crate) fn timeout_fault(&self, settings: &Settings, client: &Client) -> Option<String> {
+        let finished = self.finished_at?;
+        let since = self.awaited_since(finished, client);
+        let due = match self.phase {
+            // What of it is a body depends on where it goes wrong.
+            Phase::Body if self.present_item().is_some_and(Item::is_refused) => return None,
+            Phase::Body => self.body_due(settings, since),
+            Phase::Head | Phase::Idle => since + settings.head_time,
         };
-        (finished < since + time).then(|| format!("408 {:?} too early", since + time - finished))
+        (finished < due).then(|| format!("408 {:?} too early", due - finished))
+    }
+
+    /// Whether its body was ended before its time, for its rate.
+    pub(crate) fn is_slow_body(&self, settings: &Settings, client: &Client) -> bool {
+        self.phase == Phase::Body
+            && self.finished_at.is_some_and(|finished| {
+                finished < self.awaited_since(finished, client) + settings.body_time
+            })
     }
 }

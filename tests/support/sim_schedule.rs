@@ -20,8 +20,9 @@ use crate::random::Random;
 use crate::sim_application::Application;
 use crate::sim_client::{Expected, FIELDS_MAX, HEAD_BYTES_MAX, Script, TARGET_BYTES_MAX, Taste};
 use crate::sim_elsewhere::{Elsewhere, lock};
-use crate::sim_faults::Faults;
+use crate::sim_faults::{Counts, Faults};
 use crate::sim_kernel::SimKernel;
+use crate::sim_overload::Load;
 use crate::sim_pipe::{Abrupt, Pipe, Plan};
 use crate::sim_verdict::{Verdict, judge_pipe};
 use crate::sim_world::World;
@@ -48,10 +49,15 @@ pub(crate) struct Reached {
     pub(crate) later_dropped: u64,
     pub(crate) later_expired: u64,
     pub(crate) later_unwanted: u64,
+    pub(crate) shed: u64,
+    pub(crate) shed_unread: u64,
+    pub(crate) spared: u64,
+    pub(crate) slow_bodies: u64,
+    pub(crate) slow_reads: u64,
 }
 
 impl Reached {
-    fn of(stats: &Stats) -> Reached {
+    fn of(stats: &Stats, counts: &Counts, sum: &Verdict) -> Reached {
         Reached {
             closes: stats.closes,
             refusals: stats.tally.refusals,
@@ -63,6 +69,11 @@ impl Reached {
             later_dropped: stats.tally.later_dropped,
             later_expired: stats.tally.later_expired,
             later_unwanted: stats.tally.later_unwanted,
+            shed: stats.tally.shed,
+            shed_unread: counts.shed_unread,
+            spared: counts.spared,
+            slow_bodies: sum.by_rate,
+            slow_reads: counts.slow_reads,
         }
     }
 
@@ -80,6 +91,11 @@ impl Reached {
         self.later_dropped += other.later_dropped;
         self.later_expired += other.later_expired;
         self.later_unwanted += other.later_unwanted;
+        self.shed += other.shed;
+        self.shed_unread += other.shed_unread;
+        self.spared += other.spared;
+        self.slow_bodies += other.slow_bodies;
+        self.slow_reads += other.slow_reads;
     }
 }
 
@@ -95,8 +111,10 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     if is_on {
         set_elsewhere(&mut apart, &mut settings);
     }
+    let load = strain(seed, &mut settings);
     let memory_max = settings.memory_max.unwrap_or(u64::MAX);
-    let world = Rc::new(RefCell::new(world(&mut random, &mut crowd, apart, is_on, &settings)));
+    let world =
+        Rc::new(RefCell::new(world(&mut random, &mut crowd, (apart, is_on), load, &settings)));
     let kernel = SimKernel(Rc::clone(&world));
     let (post, mailbox) = mailbox(kernel.waker());
     world.borrow_mut().set_post(post.clone());
@@ -145,8 +163,8 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     world.borrow_mut().end_turn();
     let forgotten = lock(&world.borrow().elsewhere).take_all();
     drop(forgotten);
-    judge_end(&stats, &mut world.borrow_mut())?;
-    Ok(Reached::of(&stats))
+    let sum = judge_end(&stats, &mut world.borrow_mut())?;
+    Ok(Reached::of(&stats, &world.borrow().counts, &sum))
 }
 
 fn settings(random: &mut Random) -> Settings {
@@ -199,15 +217,38 @@ fn set_elsewhere(random: &mut Random, settings: &mut Settings) {
     settings.rate_time = settings.body_time;
 }
 
+/// How busy the worker is, and how slow its clients may be. Both are as they were in two of three
+/// simulations, and so in those that were kept.
+fn strain(seed: u64, settings: &mut Settings) -> Load {
+    let mut random = Random::new(!seed.rotate_left(32));
+    let is_strained = seed >= OLD_SEEDS && seed.is_multiple_of(3);
+    let is_on = is_strained && random.one_in(2);
+    if is_on {
+        let mut ms = |choices: &[u64]| Duration::from_millis(random.pick(choices));
+        settings.overload_delay = Some(ms(&[1, 1, 1, 2]));
+        settings.overload_interval = ms(&[1, 2, 5, 10]);
+    }
+    if is_strained && random.one_in(2) {
+        let mut time = |most: usize| Duration::from_millis(random.between(100, most) as u64);
+        settings.rate_time = time(5_000);
+        settings.send_time = time(5_000);
+        settings.receive_rate_min = random.pick(&[50, 500, 5_000, 50_000]);
+        settings.send_rate_min = random.pick(&[0, 50, 1_000, 20_000, 20_000]);
+    }
+    Load::new(random, is_on, settings)
+}
+
 fn world(
     random: &mut Random,
     crowd: &mut Random,
-    apart: Random,
-    is_on: bool,
+    (apart, is_on): (Random, bool),
+    mut load: Load,
     settings: &Settings,
 ) -> World {
+    // A few clients with one request do not keep a worker busy.
+    let (least_clients, least_requests) = if load.is_on { (3, 10) } else { (1, 1) };
     let taste = Taste {
-        requests_max: random.pick(&[1, 3, 6, 20]),
+        requests_max: random.pick(&[1, 3, 6, 20]).max(least_requests),
         request_body_max: random
             .pick(&[10, 500, settings.body_bytes_max as usize])
             .min(settings.body_bytes_max as usize),
@@ -216,7 +257,7 @@ fn world(
         odd_one_in: random.pick(&[3, 20, 1000]),
         body_bytes_max: settings.body_bytes_max as usize,
     };
-    let clients = random.pick(&[1, 1, 2, 3, 4, 8]);
+    let clients = random.pick(&[1, 1, 2, 3, 4, 8]).max(least_clients);
     let pipes: Vec<_> = (0..clients)
         .map(|client| {
             let mut script = Script::default();
@@ -228,6 +269,7 @@ fn world(
             if let Some(last) = script.items.get_mut(settings.requests_max as usize - 1) {
                 last.is_last_of_many();
             }
+            script.choose_vital(&mut load.random);
             let plan = plan(random, &script);
             let mut pipe = Pipe::new(script, plan);
             if is_broken {
@@ -253,6 +295,7 @@ fn world(
     let random_of_world = Random::new(random.next());
     let settings = settings.clone();
     let mut world = World::new(random_of_world, pipes, listeners, settings, faults, elsewhere);
+    world.load = load;
     let at = random.between(1, 40) as u32;
     match random.below(8) {
         0 => world.mail.push_back((at, Mail::Drain)),
@@ -328,12 +371,13 @@ fn judge_rest<H: corelane::Handler>(
 }
 
 /// What must hold after the end.
-fn judge_end(stats: &Stats, world: &mut World) -> Result<(), String> {
+fn judge_end(stats: &Stats, world: &mut World) -> Result<Verdict, String> {
     if let Some(fault) = world.fault.take() {
         return Err(format!("at the end: {fault}"));
     }
     judge_stats(stats, world)?;
-    let (mut refusals, mut hidden, mut sum) = (0, 0, Verdict::default());
+    let (mut refusals, mut hidden, mut hidden_shed) = (0, 0, 0);
+    let mut sum = Verdict::default();
     for (client, pipe) in world.pipes.iter().enumerate() {
         let verdict = judge_pipe(pipe, client, world).map_err(|why| {
             let (read, sent) = (text(&pipe.script.bytes[..pipe.read]), text(&pipe.taken));
@@ -344,8 +388,9 @@ fn judge_end(stats: &Stats, world: &mut World) -> Result<(), String> {
         refusals += u64::from(verdict.is_refused);
         sum.add(&verdict);
         if pipe.abrupt.is_some() || lock(&world.elsewhere).clients[client].is_cut {
-            hidden +=
-                pipe.script.items.iter().filter(|item| item.promised.is_some()).count() as u64;
+            let items = &pipe.script.items;
+            hidden += items.iter().filter(|item| item.promised.is_some()).count() as u64;
+            hidden_shed += items.iter().filter(|item| item.is_shed).count() as u64;
         }
         // Of one connection alone it is known which count is its own.
         if let Some(reason) = verdict.reason
@@ -368,6 +413,9 @@ fn judge_end(stats: &Stats, world: &mut World) -> Result<(), String> {
         ("dropped", tally.later_dropped, sum.dropped, hidden),
         ("late", tally.later_expired, sum.late, hidden),
         ("given", deeds.given - tally.later_unwanted, sum.given, hidden + lost),
+        ("shed", tally.shed, sum.shed, hidden_shed),
+        ("slow bodies", tally.refusals[Refusal::BodyTooSlow as usize], sum.slow_bodies, cut),
+        ("slow heads", tally.refusals[Refusal::HeadTooSlow as usize], sum.slow_heads, cut),
     ] {
         if !(seen..=seen + unseen).contains(&counted) {
             let clients = &lock(&world.elsewhere).clients;
@@ -376,7 +424,7 @@ fn judge_end(stats: &Stats, world: &mut World) -> Result<(), String> {
             return Err(format!("{what}: {counted} counted, {seen} seen\n{why}"));
         }
     }
-    Ok(())
+    Ok(sum)
 }
 
 /// The beginning of some bytes, for a fault.
@@ -387,6 +435,8 @@ fn text(bytes: &[u8]) -> String {
 fn judge_stats(stats: &Stats, world: &World) -> Result<(), String> {
     let (tally, counts) = (&stats.tally, &world.counts);
     let refusals: u64 = tally.refusals.iter().sum();
+    let cut_off = stats.closes[CloseReason::SendTimeout as usize]
+        + stats.closes[CloseReason::MemoryExhausted as usize];
     for (what, worker, kernel) in [
         ("accepted", stats.accepted, counts.accepted),
         ("closed", stats.closes.iter().sum(), counts.accepted),
@@ -396,7 +446,9 @@ fn judge_stats(stats: &Stats, world: &World) -> Result<(), String> {
         ("sent", stats.bytes_sent, counts.sent),
         ("by route", tally.by_route.iter().sum(), tally.requests),
         ("panics", tally.panics, counts.panics),
-        ("answers", tally.answers, tally.requests + refusals + counts.unavailable),
+        ("answers", tally.answers, tally.requests + refusals + tally.shed + counts.unavailable),
+        ("shed", tally.shed, counts.shed),
+        ("cut off", cut_off, counts.cut_off),
         ("by class", tally.by_class.iter().sum(), tally.answers),
     ] {
         if worker != kernel {

@@ -20,6 +20,12 @@ pub(crate) struct Verdict {
     pub(crate) dropped: u64,
     pub(crate) late: u64,
     pub(crate) given: u64,
+    /// Its requests that were turned away.
+    pub(crate) shed: u64,
+    /// Whether its body, or a head, came too slowly, and whether by its rate.
+    pub(crate) slow_bodies: u64,
+    pub(crate) slow_heads: u64,
+    pub(crate) by_rate: u64,
     /// Whether the connection ended because its sink did not go on.
     pub(crate) is_given_up: bool,
     /// The reason that must have been counted, where what was sent tells it.
@@ -90,7 +96,10 @@ pub(crate) fn judge_pipe(pipe: &Pipe, client: usize, world: &World) -> Result<Ve
                     break;
                 }
             }
-            Fit::Unfinished => (ended, verdict.is_refused) = (true, true),
+            Fit::Unfinished => {
+                (ended, verdict.is_refused) = (true, true);
+                verdict.count_slow(pipe, client, answer.status, world);
+            }
             Fit::GivenUp => (ended, verdict.is_given_up) = (true, true),
         }
     }
@@ -99,13 +108,26 @@ pub(crate) fn judge_pipe(pipe: &Pipe, client: usize, world: &World) -> Result<Ve
     }
     judge_end(pipe, client, world, answered, ended)?;
     let last = items[..answered].last().and_then(|item| item.last);
+    if !(verdict.is_given_up || is_unsure(client, world, answered, last)) {
+        verdict.reason = reason(pipe, world, ended, verdict.is_refused, last);
+    }
+    Ok(verdict)
+}
+
+/// Whether a connection may have ended for one reason or another.
+fn is_unsure(client: usize, world: &World, answered: usize, last: Option<CloseReason>) -> bool {
     let is_last_of_many = answered >= world.settings.requests_max as usize;
     let is_cut = lock(&world.elsewhere).clients[client].is_cut;
-    if verdict.is_given_up || is_cut || (is_last_of_many && last == Some(CloseReason::ByRequest)) {
-        return Ok(verdict);
+    is_cut || (is_last_of_many && last == Some(CloseReason::ByRequest))
+}
+
+/// What waited too long is told to come back, by nobody in particular.
+fn judge_shed(number: usize, answer: &Answer<'_>) -> Result<Fit, String> {
+    let is_bare = answer.body.is_empty() && answer.number.is_none();
+    if answer.status != 503 || answer.retry_after != Some("1") || !is_bare {
+        return Err(format!("request {number} was turned away and answered {}", answer.status));
     }
-    verdict.reason = reason(pipe, world, ended, verdict.is_refused, last);
-    Ok(verdict)
+    Ok(Fit::Scripted)
 }
 
 /// There was no room for it: it may have been told so, and nothing else.
@@ -154,12 +176,15 @@ fn judge_answer(
     answer: &Answer<'_>,
     world: &World,
 ) -> Result<Fit, String> {
+    if item.is_shed {
+        return judge_shed(number, answer);
+    }
     let settings = &world.settings;
     let elsewhere = lock(&world.elsewhere);
     let state = &elsewhere.clients[client];
     let is_whole = pipe.read_to_serve() >= item.end;
     if answer.status == 504 {
-        return judge_late(pipe, number, item, answer, state);
+        return judge_late(pipe, number, item, answer, (state, world.load.mail_delay()));
     }
     if item.promised.is_some_and(|(_, given)| given.is_none()) {
         return Err(format!("request {number} is answered before its promise was kept"));
@@ -212,11 +237,11 @@ fn judge_late(
     number: usize,
     item: &Item,
     answer: &Answer<'_>,
-    state: &Client,
+    (state, delay): (&Client, Duration),
 ) -> Result<Fit, String> {
     if let Some((until, given)) = item.promised {
         // Mail is read before deadlines are, but not always in the turn after it was sent.
-        if given.is_some_and(|given| given + MAIL_DELAY < until) {
+        if given.is_some_and(|given| given + delay < until) {
             return Err(format!("the answer to request {number} is given up though it was given"));
         }
         return Ok(Fit::Scripted);
@@ -228,17 +253,29 @@ fn judge_late(
     Ok(Fit::GivenUp)
 }
 
-/// For how long mail may lie while others have their turn.
-const MAIL_DELAY: Duration = Duration::from_millis(20);
-
 impl Verdict {
     pub(crate) fn add(&mut self, other: &Verdict) {
         self.dropped += other.dropped;
         self.late += other.late;
         self.given += other.given;
+        self.shed += other.shed;
+        self.slow_bodies += other.slow_bodies;
+        self.slow_heads += other.slow_heads;
+        self.by_rate += other.by_rate;
+    }
+
+    fn count_slow(&mut self, pipe: &Pipe, client: usize, status: u16, world: &World) {
+        if status != 408 {
+            return;
+        }
+        let state = &lock(&world.elsewhere).clients[client];
+        self.slow_bodies += u64::from(pipe.is_within_body());
+        self.slow_heads += u64::from(!pipe.is_within_body());
+        self.by_rate += u64::from(pipe.is_slow_body(&world.settings, state));
     }
 
     fn count(&mut self, item: &Item, status: u16) {
+        self.shed += u64::from(item.is_shed);
         if item.promised.is_none() {
             return;
         }

@@ -17,6 +17,7 @@ use crate::random::Random;
 use crate::sim_client::Expected;
 use crate::sim_elsewhere::{Awaits, Deed, Errand, Promise, Shared, SimSource, Work, lock};
 use crate::sim_faults::{Counts, Faults};
+use crate::sim_overload::Load;
 use crate::sim_pipe::{Abrupt, Pipe, Place};
 
 /// Turns in a row that may do nothing although there is something to do.
@@ -46,6 +47,7 @@ pub(crate) struct World {
     /// Connections the worker may have.
     pub(crate) connections_max: usize,
     pub(crate) elsewhere: Shared,
+    pub(crate) load: Load,
     pub(crate) faults: Faults,
     pub(crate) counts: Counts,
     /// Requests of each client that were handled.
@@ -85,6 +87,7 @@ impl World {
         faults: Faults,
         elsewhere: Shared,
     ) -> World {
+        let load = Load::new(Random::new(0), false, &settings);
         World {
             random,
             // Not at a tick's edge, and not at the origin.
@@ -94,6 +97,7 @@ impl World {
             settings,
             connections_max: usize::MAX,
             elsewhere,
+            load,
             faults,
             counts: Counts::default(),
             fault: None,
@@ -137,6 +141,17 @@ impl World {
         self.pipes[client].handled_at.push(self.now);
         self.counts.handled += 1;
         self.has_progressed = true;
+    }
+
+    /// Notes that a request of `client` was turned away, and whether its body was there.
+    pub(crate) fn note_shed(&mut self, client: usize, is_there: bool) {
+        self.counts.shed += 1;
+        self.counts.shed_unread += u64::from(!is_there);
+        self.has_progressed = true;
+        if is_there {
+            self.handled[client] += 1;
+            self.pipes[client].handled_at.push(self.now);
+        }
     }
 
     fn is_due(budget: &mut u32, random: &mut Random, one_in: usize) -> bool {
@@ -285,6 +300,10 @@ impl World {
             self.now = self.now + part;
             return;
         }
+        if self.load.is_pressed() && self.act() {
+            self.now = self.now + Duration::from_micros(self.random.below(900) as u64);
+            return;
+        }
         let is_patient = timeout.is_none() || self.wall_clock.is_some();
         if (is_patient || !self.random.one_in(4)) && self.act() {
             let delay = self.random.pick(&[0, 20, 1000, 90_000, 700_000]);
@@ -317,13 +336,20 @@ impl World {
 
     /// The time within a turn, which may have taken long.
     pub(crate) fn lap(&mut self) -> Moment {
-        if World::is_due(&mut self.faults.long_laps, &mut self.random, 2) {
-            return self.now + Duration::from_millis(1);
-        }
-        self.now
+        let is_long = World::is_due(&mut self.faults.long_laps, &mut self.random, 2);
+        let time = Duration::from_millis(u64::from(is_long));
+        self.now + self.load.lap(time)
+    }
+
+    /// How long what was just received of `client` has waited.
+    pub(crate) fn received_ago(&mut self, client: usize) -> Option<Duration> {
+        let served = self.pipes[client].handled_at.last().copied();
+        self.load.received_ago(client, self.now, served)
     }
 
     pub(crate) fn wait(&mut self, ready: &mut Vec<Readiness>, timeout: Option<Duration>) {
+        self.now = self.now + self.load.end_turn();
+        let before = self.now;
         self.end_turn();
         self.judge_wait(timeout);
         self.turns += 1;
@@ -338,6 +364,7 @@ impl World {
             self.collect(ready);
         }
         self.now = self.now + Duration::from_nanos(self.random.below(50_000) as u64);
+        self.load.rested(self.now - before);
         lock(&self.elsewhere).now = self.now;
     }
 
@@ -443,7 +470,10 @@ impl World {
 
     /// The worker will not send what waits: its client takes too little of it.
     pub(crate) fn reset_at_close(&mut self, client: usize) {
+        self.counts.cut_off += 1;
         let pipe = &mut self.pipes[client];
+        let is_slow = pipe.is_too_slow(&self.settings, self.now);
+        self.counts.slow_reads += u64::from(is_slow && self.settings.memory_max.is_none());
         if !pipe.is_blocked {
             self.note(format!("client {client} is cut off though it takes everything"));
         } else if self.settings.memory_max.is_some() {
@@ -511,6 +541,7 @@ impl World {
         if space.is_empty() {
             self.note("receives into nothing");
         }
+        self.load.forget();
         let pipe = &mut self.pipes[client];
         if pipe.is_reset {
             self.has_progressed = true;
@@ -572,6 +603,7 @@ impl World {
             self.counts.unavailable += 1;
         }
         pipe.take(segments, len, offered, self.now);
+        self.load.forget();
         lock(&self.elsewhere).clients[client].is_blocked = pipe.is_blocked;
         if len == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(len) }
     }
