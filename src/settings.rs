@@ -88,7 +88,8 @@ pub struct Settings {
     /// workers, and changes of the DNS come through.
     pub lifetime_max: Duration,
     /// Bytes per second that a body must arrive with, on average over `rate_time`; beyond: 408.
-    /// Default 240, as Kestrel; 0 for no such limit.
+    /// Default 240, as Kestrel; 0 for no such limit, and then none at all for bodies that go to a
+    /// sink, which have no `body_time`.
     pub receive_rate_min: u32,
     /// Bytes per second that an answer must be taken with, on average over `send_time`; beyond:
     /// closed. Default 240; 0 for no such limit.
