@@ -118,10 +118,9 @@ impl Ends {
             let stopped = self.changed.wait_timeout_while(state, STOP_TIME, runs);
             (state, _) = stopped.unwrap_or_else(PoisonError::into_inner);
         }
+        let left = state.left_behind(0..workers);
         let outcomes = std::mem::take(&mut state.outcomes);
         drop(state);
-        let has_ended = |worker| outcomes.iter().any(|(ended, _)| *ended == worker);
-        let left: Vec<_> = (0..workers).filter(|worker| !has_ended(*worker)).collect();
         for worker in &left {
             log::error!("worker {worker} is left behind");
         }
@@ -137,6 +136,21 @@ impl Ends {
         Ok(ends.into_iter().map(|(_, end)| end).collect())
     }
 
+    /// Waits until these workers, which were asked to end, have ended or their time is over.
+    /// Returns those that have not.
+    pub(super) fn settle(&self, workers: &[usize]) -> Vec<usize> {
+        let mut state = self.lock();
+        loop {
+            let left = state.left_behind(workers.iter().copied());
+            let time = state.left(self.clock).unwrap_or_default();
+            if left.is_empty() || time.is_zero() {
+                return left;
+            }
+            let changed = self.changed.wait_timeout(state, time);
+            state = changed.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is whole between any two statements, whoever panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -144,6 +158,12 @@ impl Ends {
 }
 
 impl State {
+    /// Those of the workers that have not ended.
+    fn left_behind(&self, workers: impl Iterator<Item = usize>) -> Vec<usize> {
+        let has_ended = |worker| self.outcomes.iter().any(|(ended, _)| *ended == worker);
+        workers.filter(|worker| !has_ended(*worker)).collect()
+    }
+
     fn left(&self, clock: Clock) -> Option<Duration> {
         self.until.map(|until| until - clock.now())
     }

@@ -151,8 +151,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
         // A worker that is held up by its application would hold up whoever drops this.
-        if self.ends.wait(self.members.len()).is_ok() {
-            for member in self.members.drain(..) {
+        let workers: Vec<_> = self.members.iter().map(|member| member.place.index).collect();
+        let left = self.ends.settle(&workers);
+        for member in self.members.drain(..) {
+            if !left.contains(&member.place.index) {
                 let _ = member.thread.join();
             }
         }
