@@ -124,7 +124,8 @@ pub mod proto;
 pub mod testing;
 pub mod worker;
 
-// Floor 5: start, signals, drain; the command line.
+// Floor 5: start, signals, drain; the load generator; the command line.
+pub mod bench;
 #[cfg(feature = "cli")]
 pub mod config;
 pub mod control;

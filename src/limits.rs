@@ -52,6 +52,24 @@ pub const PIECE_BYTES: usize = GATHER_BYTES / 2;
 /// Segments handed to the kernel in one `writev`.
 pub const SEND_SEGMENTS_MAX: usize = 16;
 
+/// Bytes of a response's head that the load generator reads at most.
+pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Connections of a load generator: more than an address has ports for.
+pub const BENCH_CONNECTIONS_MAX: usize = 1 << 20;
+
+/// Requests under way on one connection of a load generator.
+pub const BENCH_PIPELINE_MAX: usize = 1024;
+
+/// Requests a second that may be asked for: one each 10 ns.
+pub const BENCH_RATE_MAX: u32 = 100_000_000;
+
+/// Bytes received at once by a load generator.
+pub const BENCH_RECEIVE_BYTES: usize = 256 * 1024;
+
+/// Milliseconds between the start of a load generator's threads and the begin of its schedule.
+pub const BENCH_START_MS: u64 = 20;
+
 /// Readiness reports taken in one turn. Enough to amortise `epoll_wait`, few enough that the
 /// last one does not wait long for the first: at 5 µs a request, 256 are 1.3 ms.
 pub const EVENTS_PER_TURN: usize = 256;

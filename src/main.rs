@@ -1,5 +1,8 @@
 //! The program `corelane`: runs one command and chooses the exit code.
 
+#[path = "main/bench.rs"]
+mod bench_command;
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,11 +20,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     log_to_stderr();
     let outcome = match config::parse(std::env::args_os()) {
-        Ok(Command::Serve(plan)) => serve(plan),
+        Ok(Command::Bench(order)) => bench_command::run(&order),
+        Ok(Command::Serve(plan)) => serve(plan).map(|()| ExitCode::SUCCESS),
         Err(exit) => return leave(&exit),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             tell(&format!("error: {}", failure.message));
             if let Some(hint) = failure.hint {

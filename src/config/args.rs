@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::ReportFormat;
+use super::bench_args::BenchArgs;
 use super::values::{Size, Time, listen_address, network, number, workers};
 use super::version;
 use crate::settings::{ClientAddressField, Network, Settings, WhenFull};
@@ -33,12 +34,32 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SubcommandArgs {
+    /// Measure a server: rates and latencies that can be trusted
+    #[command(after_help = BENCH_HELP, after_long_help = BENCH_LONG_HELP)]
+    Bench(Box<BenchArgs>),
     /// Serve until told to stop (what `corelane` alone does too)
     #[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
     Serve(ServeArgs),
 }
 
 static LONG_VERSION: LazyLock<String> = LazyLock::new(version::long);
+
+const BENCH_HELP: &str = "Times: 500ms, 10s, 2m.";
+
+const BENCH_LONG_HELP: &str = "\
+Times: 500ms, 10s, 2m.
+
+Examples:
+  corelane bench http://127.0.0.1:8080/
+      As much as 64 connections get, each asking again when it is answered.
+  corelane bench --rate 50000 http://127.0.0.1:8080/
+      50,000 requests a second, whatever the server does: latencies as users have them.
+  corelane bench --rate 20000 --fail-if 'p99>500us' --hgrm a.hgrm http://127.0.0.1:8080/json
+      For a pipeline: exit code 3 if P99 is above 500 µs; keep the distribution.
+  corelane bench --pipeline 16 --raw get.raw --raw post.raw http://127.0.0.1:8080
+      Requests from files, in turns, 16 under way on each connection.
+
+Exit codes: 0 measured, 1 failed, 2 wrong usage, 3 a condition of --fail-if holds.";
 
 const AFTER_HELP: &str = "\
 Sizes: 16k, 1m or bytes. Times: 500ms, 10s, 2m.

@@ -2,6 +2,7 @@
 //! command, prints nothing and ends no process.
 
 mod args;
+mod bench_args;
 mod usage;
 mod values;
 mod version;
@@ -15,12 +16,16 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches, ValueEnum};
 
 use self::args::{Args, Pin, ServeArgs, SubcommandArgs};
+pub use self::bench_args::{BenchOrder, Condition, FieldLine, Url};
+pub use self::values::ValueError;
 use crate::limits;
 use crate::settings::Settings;
 
 /// What the program is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
+    /// Measure a server.
+    Bench(Box<BenchOrder>),
     /// Serve until told to stop.
     Serve(ServePlan),
 }
@@ -87,6 +92,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         .and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)))
         .map_err(|error| usage::exit_for(&error, &words))?;
     let plan = match args.command {
+        Some(SubcommandArgs::Bench(bench)) => return Ok(Command::Bench(Box::new(bench.into()))),
         Some(SubcommandArgs::Serve(serve)) => {
             let given = matches.subcommand_matches("serve").unwrap_or(&matches);
             serve_plan(serve, given, &words)

@@ -11,15 +11,15 @@ use crate::settings::{Network, NetworkError};
 
 /// Why a text is no value, and what would be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ValueError {
+pub struct ValueError {
     /// What is wrong.
-    pub(super) reason: String,
+    pub reason: String,
     /// What to write instead.
-    pub(super) hint: String,
+    pub hint: String,
 }
 
 impl ValueError {
-    fn new(reason: impl Into<String>, hint: impl Into<String>) -> ValueError {
+    pub(super) fn new(reason: impl Into<String>, hint: impl Into<String>) -> ValueError {
         ValueError { reason: reason.into(), hint: hint.into() }
     }
 }

@@ -4,6 +4,7 @@
 //! Durations are nanoseconds everywhere in here. Percentiles are read from one histogram and
 //! never averaged: for several workers, merge their histograms first.
 
+pub mod bench;
 pub mod hgrm;
 pub mod json;
 pub mod merge;
@@ -12,6 +13,7 @@ pub mod summary;
 pub mod table;
 pub mod units;
 
+pub use bench::{BenchReport, BenchSecond, Doubt};
 pub use hgrm::{TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
 pub use json::Json;
 pub use merge::merged;

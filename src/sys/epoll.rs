@@ -95,7 +95,6 @@ impl Epoll {
         ready: &mut Vec<Readiness>,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
-        ready.clear();
         let (epoll, events) = (self.fd.as_raw_fd(), self.events.as_mut_ptr());
         let timeout = timeout_ms(timeout);
         let no_mask = std::ptr::null::<libc::sigset_t>();
@@ -105,6 +104,40 @@ impl Epoll {
         let reported = check(unsafe {
             libc::syscall(libc::SYS_epoll_pwait, epoll, events, EVENTS_MAX, timeout, no_mask, 0)
         });
+        self.take(reported, ready)
+    }
+
+    /// As [`Epoll::wait`] with a timeout to the nanosecond, where the kernel has
+    /// `epoll_pwait2(2)`; before Linux 5.11 as `wait` does.
+    ///
+    /// # Errors
+    /// As [`Epoll::wait`].
+    pub fn wait_exactly(
+        &mut self,
+        ready: &mut Vec<Readiness>,
+        timeout: Duration,
+    ) -> io::Result<()> {
+        // SAFETY: all zeros is a time; a literal is impossible, for some C libraries pad it.
+        let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+        time.tv_sec = libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX);
+        time.tv_nsec = timeout.subsec_nanos().into();
+        let (epoll, events) = (self.fd.as_raw_fd(), self.events.as_mut_ptr());
+        let (time, no_mask) = (&raw const time, std::ptr::null::<libc::sigset_t>());
+        // SAFETY: as in `wait`, and the kernel reads the time during the call.
+        let reported = check(unsafe {
+            libc::syscall(libc::SYS_epoll_pwait2, epoll, events, EVENTS_MAX, time, no_mask, 0)
+        });
+        match reported {
+            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
+                self.wait(ready, Some(timeout))
+            }
+            reported => self.take(reported, ready),
+        }
+    }
+
+    #[inline]
+    fn take(&self, reported: io::Result<usize>, ready: &mut Vec<Readiness>) -> io::Result<()> {
+        ready.clear();
         let count = match reported {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
@@ -125,6 +158,7 @@ const fn event(token: Token, interest: Interest) -> epoll_event {
         Interest::None => 0,
         Interest::Receive => RECEIVE,
         Interest::Send => SEND,
+        Interest::Both => RECEIVE | SEND,
     };
     epoll_event { events, u64: token.0 }
 }

@@ -34,6 +34,8 @@ impl Token {
 /// What we ask to be told about a connection. Errors and hang-ups are always told (`epoll_ctl(2)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
+    /// Bytes to receive, and room to send.
+    Both,
     /// Nothing but errors.
     None,
     /// Bytes, or the peer's end, to receive.

@@ -12,6 +12,7 @@ mod holder;
 mod kernel;
 mod linux;
 mod listener;
+mod machine;
 mod poll;
 mod resource;
 mod signal;
@@ -28,8 +29,11 @@ pub use holder::{Holder, holder_of};
 pub use kernel::{Interest, Kernel, Readiness, Token, Wake};
 pub use linux::Linux;
 pub use listener::{BindError, Listener};
+pub use machine::{machine_facts, pinned_cpus};
 pub use poll::{PollSet, WaitFor, Woke};
-pub use resource::{DescriptorLimit, descriptor_limit, memory_limit, raise_descriptor_limit};
+pub use resource::{
+    DescriptorLimit, descriptor_limit, memory_limit, raise_descriptor_limit, thread_cpu_time,
+};
 pub use signal::{Signal, Signals, Woken};
 pub use stream::Stream;
 pub use tuning::Tuning;

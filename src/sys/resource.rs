@@ -1,9 +1,11 @@
 //! How many descriptors and how much memory the process may have, and how to have as many
-//! descriptors as it may. Knows not what they are for.
+//! descriptors as it may; and the processor time of a thread. Knows not what they are for.
 
-#![allow(unsafe_code)] // getrlimit and setrlimit are foreign functions.
+#![allow(unsafe_code)] // getrlimit, setrlimit and clock_gettime are foreign functions.
 
+use std::mem::MaybeUninit;
 use std::path::Path;
+use std::time::Duration;
 use std::{fs, io};
 
 use libc::{rlim_t, rlimit};
@@ -69,6 +71,18 @@ fn memory_of_machine(root: &Path) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     Some(kibibytes * BYTES_PER_KIB)
+}
+
+/// Processor time that the calling thread has used.
+pub fn thread_cpu_time() -> Duration {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: the kernel writes one `timespec`; all zeros, if it refuses, is one too.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr());
+        time.assume_init()
+    };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use libc::{c_int, sockaddr_in, sockaddr_in6, socklen_t};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::syscall::{check, check_descriptor, retry};
 use crate::limits::SEND_SEGMENTS_MAX;
@@ -48,6 +48,29 @@ impl Stream {
             }
         })?;
         Ok((Stream(fd), decode(&address)?))
+    }
+
+    /// Begins to connect to `address`, without Nagle's delay. The connection is there when the
+    /// socket can be sent to and [`Stream::take_error`] has none (`connect(2)`, `EINPROGRESS`).
+    ///
+    /// # Errors
+    /// What `socket(2)` and `connect(2)` name.
+    pub fn connect(address: SocketAddr) -> io::Result<Stream> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        match socket.connect(&address.into()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+            _ => Ok(Stream(socket.into())),
+        }
+    }
+
+    /// Why the connection failed, if it did (`SO_ERROR`).
+    ///
+    /// # Errors
+    /// That.
+    pub fn take_error(&self) -> io::Result<()> {
+        SockRef::from(&self.0).take_error()?.map_or(Ok(()), Err)
     }
 
     /// Takes over a connected stream socket that another part of the program, or another

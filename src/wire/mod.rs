@@ -10,6 +10,7 @@ pub mod head;
 pub mod parse;
 pub mod proxy_header;
 pub mod refusal;
+pub mod response_parse;
 pub mod scan;
 pub mod status;
 pub mod target;

@@ -1,0 +1,240 @@
+//! `corelane bench`: makes a plan of what was ordered, shows how it goes, and tells what it came to.
+//! Knows nothing of how a load generator works.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::process::ExitCode;
+
+use corelane::bench::{self, Exchange, Failure as Lost, Load, Outcome, Placement, Plan, Second};
+use corelane::config::{BenchOrder, ReportFormat, Url};
+use corelane::report::{
+    BenchReport, BenchSecond, TICKS_PER_HALF_DISTANCE, Unit, merged, to_hgrm, units,
+};
+
+use super::{Failure, tell};
+
+/// Some condition of `--fail-if` holds.
+const CODE_CONDITION: u8 = 3;
+
+/// Runs what was ordered.
+pub(super) fn run(order: &BenchOrder) -> Result<ExitCode, Failure> {
+    let address = resolve(&order.url)?;
+    let threads = order.threads.map(usize::from);
+    let placement = Placement::away_from(address, threads, order.connections, order.pin);
+    let load = match order.rate {
+        Some(rate) => Load::Open { rate },
+        None => Load::Closed { pipeline: order.pipeline },
+    };
+    let plan = Plan {
+        address,
+        exchanges: exchanges(order)?,
+        connections: order.connections,
+        may_spin: placement.is_alone(),
+        cpus: placement.cpus.clone(),
+        load,
+        warm_up: order.warm_up,
+        duration: order.duration,
+        requests_per_connection: order.requests_per_connection,
+        timeout: order.timeout,
+    };
+    let mut progress = Progress::new();
+    let outcome = bench::run(&plan, &mut |second| progress.show(second)).map_err(|error| {
+        let hint = "`corelane bench --help` says what each flag takes".to_owned();
+        Failure { message: error.to_string(), hint: Some(hint) }
+    })?;
+    progress.end();
+    let report = report(order, &plan, &placement, outcome);
+    if report.answers == 0 && report.failed() > 0 {
+        return Err(nothing_came(&report, order));
+    }
+    publish(order, &report)
+}
+
+fn resolve(url: &Url) -> Result<SocketAddr, Failure> {
+    let failure = |why: String| Failure {
+        message: format!("cannot find {}: {why}", url.host),
+        hint: Some("an IP address needs no look-up".to_owned()),
+    };
+    let found = (url.host.as_str(), url.port).to_socket_addrs();
+    let found: Vec<SocketAddr> = found.map_err(|error| failure(error.to_string()))?.collect();
+    // As the server does with a name, so that `localhost` means the same to both.
+    let chosen = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
+    chosen.copied().ok_or_else(|| failure("it has no address".to_owned()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure {
+        message: format!("cannot read {}: {error}", path.display()),
+        hint: None,
+    })
+}
+
+fn exchanges(order: &BenchOrder) -> Result<Vec<Exchange>, Failure> {
+    if !order.raw.is_empty() {
+        let raw = order.raw.iter().map(|path| {
+            let bytes = read(path)?;
+            Ok(Exchange { is_head: bytes.starts_with(b"HEAD "), bytes })
+        });
+        return raw.collect();
+    }
+    let body = match (&order.body, &order.body_file) {
+        (Some(text), _) => Some(text.clone().into_bytes()),
+        (None, Some(path)) => Some(read(path)?),
+        (None, None) => None,
+    };
+    let mut head = format!("{} {} HTTP/1.1\r\n", order.method, order.url.target);
+    let says = |name: &str| order.fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));
+    if !says("host") {
+        head += &format!("Host: {}\r\n", order.url.authority());
+    }
+    for field in &order.fields {
+        head += &format!("{}: {}\r\n", field.name, field.value);
+    }
+    if let Some(body) = &body
+        && !says("content-length")
+    {
+        head += &format!("Content-Length: {}\r\n", body.len());
+    }
+    head += "\r\n";
+    let bytes = [head.into_bytes(), body.unwrap_or_default()].concat();
+    Ok(vec![Exchange { bytes, is_head: order.method == "HEAD" }])
+}
+
+fn report(order: &BenchOrder, plan: &Plan, placement: &Placement, outcome: Outcome) -> BenchReport {
+    let figures = &outcome.figures;
+    let connections = match plan.connections {
+        1 => "1 connection".to_owned(),
+        count => format!("{} connections", units::count(count as u64)),
+    };
+    let how = match plan.load {
+        Load::Open { rate } => {
+            format!("open loop, {} requests a second", units::count(rate as u64))
+        }
+        Load::Closed { pipeline: 1 } => "closed loop".to_owned(),
+        Load::Closed { pipeline } => format!("closed loop, {pipeline} requests under way on each"),
+    };
+    let threads = plan.cpus.len();
+    let cpus: Vec<String> = plan.cpus.iter().flatten().map(usize::to_string).collect();
+    let place =
+        if cpus.is_empty() { String::new() } else { format!(" on CPU {}", cpus.join(", ")) };
+    let busy = outcome.seconds.iter().map(|second| second.busy).fold(0.0, f64::max);
+    let mut machine = vec![("corelane", env!("CARGO_PKG_VERSION").to_owned())];
+    machine.extend(bench::machine_facts());
+    BenchReport {
+        target: format!("{} {}", order.method, order.url),
+        load: format!("{how}, {connections}, {threads} threads{place}"),
+        rate_asked: order.rate,
+        wall: outcome.wall,
+        answers: figures.answers,
+        statuses: figures.statuses,
+        unlike: figures.unlike,
+        failures: Lost::ALL.map(|lost| (lost.name(), figures.failed(lost))).into(),
+        bytes: (figures.bytes_sent, figures.bytes_received),
+        connects: (figures.connects, merged([&figures.connect_times])),
+        latencies: merged([&figures.latencies]),
+        since_sent: merged([&figures.since_sent]),
+        lags: merged([&figures.lags]),
+        busy,
+        shares_cpu: placement.shares_cpu,
+        seconds: outcome.seconds.iter().map(second).collect(),
+        machine,
+    }
+}
+
+fn second(second: &Second) -> BenchSecond {
+    let figures = &second.figures;
+    BenchSecond {
+        rate: figures.answers as f64 / second.wall.as_secs_f64().max(f64::MIN_POSITIVE),
+        p50_ns: figures.latencies.value_at_quantile(0.5),
+        p99_ns: figures.latencies.value_at_quantile(0.99),
+        max_ns: figures.latencies.max(),
+        failures: figures.failures.iter().sum(),
+    }
+}
+
+fn nothing_came(report: &BenchReport, order: &BenchOrder) -> Failure {
+    let failures = report.failures.iter().filter(|(_, count)| *count > 0);
+    let failures: Vec<_> = failures.map(|(name, count)| format!("{name} {count}")).collect();
+    Failure {
+        message: format!("{} answered nothing: {}", order.url, failures.join(", ")),
+        hint: Some(format!("try `curl -v {}`", order.url)),
+    }
+}
+
+/// Prints and writes what was asked for, and chooses the exit code.
+fn publish(order: &BenchOrder, report: &BenchReport) -> Result<ExitCode, Failure> {
+    let json = report.to_json();
+    let mut written = Ok(());
+    if let Some(path) = &order.json {
+        written = written.and(write(path, &format!("{json}\n")));
+    }
+    if let Some(path) = &order.hgrm {
+        let text = to_hgrm(&report.latencies, TICKS_PER_HALF_DISTANCE, Unit::Milliseconds);
+        written = written.and(write(path, &text));
+    }
+    let text = match order.report {
+        ReportFormat::Text => report.to_text(),
+        ReportFormat::Json => format!("{json}\n"),
+        ReportFormat::None => String::new(),
+    };
+    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure {
+        message: format!("cannot write the report: {error}"),
+        hint: None,
+    })?;
+    written?;
+    let mut code = ExitCode::SUCCESS;
+    for condition in &order.fail_if {
+        let value = report.figure(&condition.figure);
+        if value.is_some_and(|value| condition.fails(value)) {
+            tell(&format!("failed: {}", condition.text));
+            code = ExitCode::from(CODE_CONDITION);
+        }
+    }
+    Ok(code)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| Failure {
+        message: format!("cannot write {}: {error}", path.display()),
+        hint: None,
+    })
+}
+
+/// A line a second while somebody looks.
+struct Progress {
+    is_shown: bool,
+    seen: u32,
+}
+
+impl Progress {
+    fn new() -> Progress {
+        Progress { is_shown: io::stderr().is_terminal(), seen: 0 }
+    }
+
+    fn show(&mut self, second: &Second) {
+        if !self.is_shown {
+            return;
+        }
+        self.seen += 1;
+        let figures = &second.figures;
+        let rate = figures.answers as f64 / second.wall.as_secs_f64().max(f64::MIN_POSITIVE);
+        let at = |quantile| units::nanos(figures.latencies.value_at_quantile(quantile));
+        let line = match second.number {
+            0 => "warm-up".to_owned(),
+            number => format!(
+                "{number:>4} s  {:>12} a second  P50 {}  P99 {}",
+                units::count(rate as u64),
+                at(0.5),
+                at(0.99)
+            ),
+        };
+        let _ = io::stderr().write_all(format!("\r\x1b[K{line}").as_bytes());
+    }
+
+    fn end(&self) {
+        if self.seen > 0 {
+            let _ = io::stderr().write_all(b"\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The load generator against real servers: what it counts is what was served, and what it
+//! measures is what was waited for. Asserts no upper bound on a time.
+
+#[path = "support/http_client.rs"]
+#[allow(dead_code, reason = "only servers are needed")]
+mod http_client;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use corelane::bench::{Exchange, Failure, Load, Outcome, Plan, run};
+use corelane::{Router, Running, Settings};
+use http_client::{PATIENCE, serve};
+
+fn exchange(text: &str) -> Exchange {
+    Exchange { bytes: text.as_bytes().to_vec(), is_head: text.starts_with("HEAD") }
+}
+
+fn plan(address: SocketAddr, load: Load) -> Plan {
+    Plan {
+        address,
+        exchanges: vec![exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n")],
+        connections: 4,
+        cpus: vec![None],
+        may_spin: false,
+        load,
+        warm_up: Duration::ZERO,
+        duration: Duration::from_millis(300),
+        requests_per_connection: None,
+        timeout: PATIENCE,
+    }
+}
+
+fn go(plan: &Plan) -> Outcome {
+    let mut numbers = Vec::new();
+    let outcome = run(plan, &mut |second| numbers.push(second.number)).expect("it can be run");
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    outcome
+}
+
+fn failures(outcome: &Outcome) -> u64 {
+    outcome.figures.failures.iter().sum()
+}
+
+fn server() -> Running {
+    serve(Settings::default(), |_| {
+        Router::new()
+            .get("/", |_, res| res.text("Hello, World!"))
+            .get("/slow", |_, res| {
+                thread::sleep(Duration::from_millis(20));
+                res.text("at last")
+            })
+            .post("/echo", |req, res| res.bytes(req.body()))
+    })
+}
+
+fn requests(server: Running) -> u64 {
+    server.drain();
+    server.wait().expect("no worker failed").report().total().requests
+}
+
+const CLOSED: Load = Load::Closed { pipeline: 1 };
+
+#[test]
+fn a_closed_loop_counts_what_was_served() {
+    let server = server();
+    let outcome = go(&plan(server.addresses()[0], CLOSED));
+    let figures = &outcome.figures;
+    assert!(figures.answers > 0);
+    assert_eq!((figures.statuses[1], figures.unlike, failures(&outcome)), (figures.answers, 0, 0));
+    assert_eq!((figures.latencies.len(), figures.connects), (figures.answers, 4));
+    assert!(requests(server) >= figures.answers);
+}
+
+#[test]
+fn an_open_loop_sends_what_it_was_asked_to_and_no_more() {
+    let server = server();
+    let outcome = go(&Plan {
+        cpus: vec![None, None],
+        duration: Duration::from_secs(1),
+        ..plan(server.addresses()[0], Load::Open { rate: 500.0 })
+    });
+    let figures = &outcome.figures;
+    assert_eq!((figures.answers, failures(&outcome)), (500, 0), "each is due within the run");
+    assert_eq!((figures.latencies.len(), figures.since_sent.len()), (500, 500));
+    assert_eq!(requests(server), 500);
+}
+
+#[test]
+fn a_latency_begins_when_its_request_was_due() {
+    let server = server();
+    let outcome = go(&Plan {
+        exchanges: vec![exchange("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")],
+        connections: 1,
+        // Four times as many as one connection and a handler of 20 ms can serve.
+        ..plan(server.addresses()[0], Load::Open { rate: 200.0 })
+    });
+    let figures = &outcome.figures;
+    assert_eq!(figures.answers + failures(&outcome), 60, "nothing that was due is forgotten");
+    assert_eq!(figures.latencies.len(), 60);
+    assert!(figures.failed(Failure::Unsent) > 0);
+    // Sent one by one, none waits for another: the closed view hides what the open one shows.
+    let worst = |latencies: &hdrhistogram::Histogram<u32>| latencies.value_at_quantile(0.9);
+    assert!(worst(&figures.latencies) > 2 * figures.since_sent.value_at_quantile(0.5));
+    drop(server);
+}
+
+#[test]
+fn pipelined_requests_are_answered_each() {
+    let server = server();
+    let outcome = go(&Plan {
+        exchanges: vec![
+            exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            exchange("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            exchange("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"),
+        ],
+        ..plan(server.addresses()[0], Load::Closed { pipeline: 16 })
+    });
+    let figures = &outcome.figures;
+    assert!(figures.answers > 16);
+    assert_eq!((figures.unlike, failures(&outcome)), (0, 0), "answers are matched to requests");
+}
+
+#[test]
+fn connections_are_closed_after_their_requests() {
+    let server = server();
+    let outcome = go(&Plan {
+        requests_per_connection: Some(3),
+        ..plan(server.addresses()[0], Load::Closed { pipeline: 2 })
+    });
+    let figures = &outcome.figures;
+    assert_eq!(failures(&outcome), 0);
+    let connections = figures.connects;
+    let most = (connections + 4) * 3;
+    assert!(figures.answers <= most, "{} answers on {connections}", figures.answers);
+    assert_eq!(figures.connect_times.len(), connections);
+}
+
+#[test]
+fn an_answer_unlike_the_first_is_counted() {
+    let server = serve(Settings::default(), |_| {
+        let mut count = 0;
+        Router::new().get("/", move |_, res| {
+            count += 1;
+            res.text(if count % 10 == 0 { "longer" } else { "short" })
+        })
+    });
+    let outcome = go(&plan(server.addresses()[0], CLOSED));
+    let figures = &outcome.figures;
+    assert!(figures.unlike >= figures.answers / 20, "{} of {}", figures.unlike, figures.answers);
+}
+
+/// A server that answers each connection with these bytes and ends it, or holds it.
+fn scripted(bytes: &'static [u8], holds: bool) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            let mut request = [0; 1_024];
+            if stream.read(&mut request).is_ok_and(|len| len > 0) {
+                let _ = stream.write_all(bytes);
+            }
+            if holds {
+                held.push(stream);
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn failures_are_told_apart() {
+    let refused = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        listener.local_addr().expect("it is bound")
+    };
+    for (address, failure) in [
+        (refused, Failure::ConnectFailed),
+        (
+            scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", false),
+            Failure::ClosedEarly,
+        ),
+        (scripted(b"SSH-2.0-OpenSSH\r\n", true), Failure::Malformed),
+        (scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot all", true), Failure::TimedOut),
+    ] {
+        let waits = failure == Failure::TimedOut;
+        let timeout = if waits { Duration::from_millis(50) } else { PATIENCE };
+        let outcome = go(&Plan { connections: 1, timeout, ..plan(address, CLOSED) });
+        let others = failures(&outcome) - outcome.figures.failed(failure);
+        assert!(outcome.figures.failed(failure) > 0, "{failure:?}: {:?}", outcome.figures.failures);
+        assert_eq!((outcome.figures.answers, others), (0, 0), "{failure:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_ends_with_its_connection_is_one() {
+    let address = scripted(b"HTTP/1.0 200 OK\r\n\r\nuntil the end", false);
+    let outcome = go(&Plan { connections: 1, ..plan(address, CLOSED) });
+    assert!(outcome.figures.answers > 0);
+    assert_eq!((failures(&outcome), outcome.figures.unlike), (0, 0));
+}
+
+#[test]
+fn a_plan_that_cannot_be_run_says_why() {
+    let good = plan("127.0.0.1:1".parse().expect("an address"), CLOSED);
+    for (bad, why) in [
+        (Plan { connections: 0, ..good.clone() }, "connections"),
+        (Plan { exchanges: Vec::new(), ..good.clone() }, "request"),
+        (Plan { cpus: vec![None; 9], ..good.clone() }, "thread"),
+        (Plan { load: Load::Open { rate: f64::NAN }, ..good.clone() }, "rate"),
+        (Plan { load: Load::Closed { pipeline: 0 }, ..good.clone() }, "under way"),
+        (Plan { duration: Duration::ZERO, ..good.clone() }, "duration"),
+        (Plan { connections: 900_000, ..good }, "descriptors"),
+    ] {
+        let error = run(&bad, &mut |_| {}).expect_err(why);
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
