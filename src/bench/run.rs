@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::figures::Figures;
 use super::generator::{Generator, Share, Stretch};
@@ -34,6 +34,8 @@ pub struct Outcome {
     pub figures: Figures,
     /// How long everything was counted.
     pub wall: Duration,
+    /// When that began, by the wall clock.
+    pub began: SystemTime,
     /// The seconds of the run in their order, without the warm-up.
     pub seconds: Vec<Second>,
 }
@@ -79,6 +81,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Second)) -> Result<Outcome, Bench
     }
     let clock = Clock::new();
     let begin = clock.now() + Duration::from_millis(BENCH_START_MS);
+    let began = UNIX_EPOCH + Duration::from_secs(clock.unix_seconds()) + plan.warm_up;
     let threads = plan.cpus.len();
     thread::scope(|scope| {
         let (results, stretches) = channel();
@@ -97,7 +100,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Second)) -> Result<Outcome, Bench
             })
             .collect();
         drop(results);
-        let outcome = gather(&stretches, threads, watch);
+        let outcome = gather(&stretches, threads, began, watch);
         for thread in running {
             let ended = thread.join().expect("a generator does not panic");
             ended.map_err(BenchError::Kernel)?;
@@ -110,11 +113,12 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Second)) -> Result<Outcome, Bench
 fn gather(
     stretches: &Receiver<Stretch>,
     threads: usize,
+    began: SystemTime,
     watch: &mut dyn FnMut(&Second),
 ) -> Outcome {
     let mut waiting: Vec<(usize, Second)> = Vec::new();
     let mut outcome =
-        Outcome { figures: Figures::default(), wall: Duration::ZERO, seconds: Vec::new() };
+        Outcome { figures: Figures::default(), wall: Duration::ZERO, began, seconds: Vec::new() };
     while let Ok(stretch) = stretches.recv() {
         let at = waiting.iter().position(|(_, second)| second.number == stretch.number);
         let at = at.unwrap_or_else(|| {

@@ -192,6 +192,10 @@ pub struct BenchOrder {
     pub json: Option<PathBuf>,
     /// Where to write the distribution of latencies.
     pub hgrm: Option<PathBuf>,
+    /// Where to write the histograms of each second.
+    pub hlog: Option<PathBuf>,
+    /// Where to write the report as a page.
+    pub html: Option<PathBuf>,
     /// What makes the run fail.
     pub fail_if: Vec<Condition>,
 }
@@ -281,6 +285,14 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(super) hgrm: Option<PathBuf>,
 
+    /// Where to write a histogram of each second, in HdrHistogram's interval log format
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub(super) hlog: Option<PathBuf>,
+
+    /// Where to write the report as a page with plots, complete in itself
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub(super) html: Option<PathBuf>,
+
     /// Exit with code 3 if a figure is beyond a limit, as `p99>500us`; may be repeated
     #[arg(long, value_name = "CONDITION", help_heading = OUTPUT)]
     pub(super) fail_if: Vec<Condition>,
@@ -318,6 +330,8 @@ impl From<Box<BenchArgs>> for BenchOrder {
             report: args.report,
             json: args.json,
             hgrm: args.hgrm,
+            hlog: args.hlog,
+            html: args.html,
             fail_if: args.fail_if,
         }
     }

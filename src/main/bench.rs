@@ -5,11 +5,13 @@ use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use corelane::bench::{self, Exchange, Failure as Lost, Load, Outcome, Placement, Plan, Second};
 use corelane::config::{BenchOrder, ReportFormat, Url};
 use corelane::report::{
-    BenchReport, BenchSecond, TICKS_PER_HALF_DISTANCE, Unit, merged, to_hgrm, units,
+    BenchReport, BenchSecond, Interval, TICKS_PER_HALF_DISTANCE, Unit, merged, to_hgrm, to_hlog,
+    to_html, units,
 };
 
 use super::{Failure, tell};
@@ -44,11 +46,25 @@ pub(super) fn run(order: &BenchOrder) -> Result<ExitCode, Failure> {
         Failure { message: error.to_string(), hint: Some(hint) }
     })?;
     progress.end();
-    let report = report(order, &plan, &placement, outcome);
+    let log = order.hlog.as_ref().map(|path| (path, hlog(&outcome)));
+    let report = report(order, &plan, &placement, &outcome);
     if report.answers == 0 && report.failed() > 0 {
         return Err(nothing_came(&report, order));
     }
-    publish(order, &report)
+    let written = log.map_or(Ok(()), |(path, text)| write(path, &text));
+    let code = publish(order, &report)?;
+    written.map(|()| code)
+}
+
+/// The seconds of the run, each with its histogram.
+fn hlog(outcome: &Outcome) -> String {
+    let mut start = Duration::ZERO;
+    let intervals = outcome.seconds.iter().map(|second| {
+        let (from, len) = (start, second.wall);
+        start += len;
+        Interval { start: from, len, histogram: merged([&second.figures.latencies]) }
+    });
+    to_hlog(outcome.began, &intervals.collect::<Vec<_>>())
 }
 
 fn resolve(url: &Url) -> Result<SocketAddr, Failure> {
@@ -101,7 +117,12 @@ fn exchanges(order: &BenchOrder) -> Result<Vec<Exchange>, Failure> {
     Ok(vec![Exchange { bytes, is_head: order.method == "HEAD" }])
 }
 
-fn report(order: &BenchOrder, plan: &Plan, placement: &Placement, outcome: Outcome) -> BenchReport {
+fn report(
+    order: &BenchOrder,
+    plan: &Plan,
+    placement: &Placement,
+    outcome: &Outcome,
+) -> BenchReport {
     let figures = &outcome.figures;
     let connections = match plan.connections {
         1 => "1 connection".to_owned(),
@@ -114,7 +135,10 @@ fn report(order: &BenchOrder, plan: &Plan, placement: &Placement, outcome: Outco
         Load::Closed { pipeline: 1 } => "closed loop".to_owned(),
         Load::Closed { pipeline } => format!("closed loop, {pipeline} requests under way on each"),
     };
-    let threads = plan.cpus.len();
+    let threads = match plan.cpus.len() {
+        1 => "1 thread".to_owned(),
+        count => format!("{count} threads"),
+    };
     let cpus: Vec<String> = plan.cpus.iter().flatten().map(usize::to_string).collect();
     let place =
         if cpus.is_empty() { String::new() } else { format!(" on CPU {}", cpus.join(", ")) };
@@ -123,7 +147,7 @@ fn report(order: &BenchOrder, plan: &Plan, placement: &Placement, outcome: Outco
     machine.extend(bench::machine_facts());
     BenchReport {
         target: format!("{} {}", order.method, order.url),
-        load: format!("{how}, {connections}, {threads} threads{place}"),
+        load: format!("{how}, {connections}, {threads}{place}"),
         rate_asked: order.rate,
         wall: outcome.wall,
         answers: figures.answers,
@@ -172,6 +196,9 @@ fn publish(order: &BenchOrder, report: &BenchReport) -> Result<ExitCode, Failure
     if let Some(path) = &order.hgrm {
         let text = to_hgrm(&report.latencies, TICKS_PER_HALF_DISTANCE, Unit::Milliseconds);
         written = written.and(write(path, &text));
+    }
+    if let Some(path) = &order.html {
+        written = written.and(write(path, &to_html(report)));
     }
     let text = match order.report {
         ReportFormat::Text => report.to_text(),

@@ -6,15 +6,22 @@
 
 pub mod bench;
 pub mod hgrm;
+#[cfg(feature = "cli")]
+pub mod hlog;
+pub mod html;
 pub mod json;
 pub mod merge;
 pub mod server;
 pub mod summary;
+pub mod svg;
 pub mod table;
 pub mod units;
 
 pub use bench::{BenchReport, BenchSecond, Doubt};
 pub use hgrm::{TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
+#[cfg(feature = "cli")]
+pub use hlog::{HlogError, Interval, from_hlog, to_hlog};
+pub use html::to_html;
 pub use json::Json;
 pub use merge::merged;
 pub use server::{ServerReport, WorkerRow};
