@@ -2,7 +2,6 @@
 //! measures is what was waited for. Asserts no upper bound on a time.
 
 #[path = "support/http_client.rs"]
-#[allow(dead_code, reason = "only servers are needed")]
 mod http_client;
 
 use std::io::{Read, Write};
@@ -105,6 +104,38 @@ fn a_latency_begins_when_its_request_was_due() {
     let worst = |latencies: &hdrhistogram::Histogram<u32>| latencies.value_at_quantile(0.9);
     assert!(worst(&figures.latencies) > 2 * figures.since_sent.value_at_quantile(0.5));
     drop(server);
+}
+
+/// The part of the latencies that is above 30 ms.
+fn slow(outcome: &Outcome) -> f64 {
+    let latencies = &outcome.figures.latencies;
+    let slow = latencies.count_between(30_000_000, u64::MAX);
+    f64::from(slow as u32) / f64::from(latencies.len() as u32)
+}
+
+#[test]
+fn a_stall_shows_in_an_open_loop_and_hides_in_a_closed_one() {
+    let stalling = || {
+        serve(Settings::default(), |_| {
+            let mut last = std::time::Instant::now();
+            Router::new().get("/", move |_, res| {
+                if last.elapsed() > Duration::from_millis(400) {
+                    thread::sleep(Duration::from_millis(100));
+                    last = std::time::Instant::now();
+                }
+                res.text("")
+            })
+        })
+    };
+    let duration = Duration::from_secs(1);
+    let server = stalling();
+    let load = Load::Open { rate: 200.0 };
+    let open = go(&Plan { duration, ..plan(server.addresses()[0], load) });
+    let server = stalling();
+    let closed = go(&Plan { duration, ..plan(server.addresses()[0], CLOSED) });
+    // Two stalls of 100 ms: of the 200 requests of a second, 28 are due more than 30 ms too early.
+    assert!(slow(&open) > 0.05, "{} of {}", slow(&open), open.figures.answers);
+    assert!(slow(&closed) < slow(&open) / 2.0, "{} of {}", slow(&closed), closed.figures.answers);
 }
 
 #[test]

@@ -14,7 +14,10 @@ use corelane::settings::{ClientAddressField, Network, Settings, WhenFull};
 
 fn try_parse(line: &str) -> Result<ServePlan, Exit> {
     let words = std::iter::once("corelane").chain(line.split_whitespace());
-    parse(words.map(OsString::from)).map(|Command::Serve(plan)| plan)
+    parse(words.map(OsString::from)).map(|command| match command {
+        Command::Serve(plan) => plan,
+        Command::Bench(order) => panic!("{line} is no server: {order:?}"),
+    })
 }
 
 fn plan(line: &str) -> ServePlan {
@@ -256,7 +259,7 @@ fn words_that_are_not_unicode_are_refused_and_file_names_may_be_so() {
     assert!(exit.text.starts_with("error: ") && exit.text.contains("\nhint: "), "{}", exit.text);
     assert_eq!(exit.code, 2);
     let line = ["corelane".into(), "--hgrm".into(), word.clone()];
-    let Command::Serve(plan) = parse(line.into_iter()).unwrap();
+    let Command::Serve(plan) = parse(line.into_iter()).unwrap() else { panic!("it serves") };
     assert_eq!(plan.hgrm, Some(PathBuf::from(word)));
 }
 

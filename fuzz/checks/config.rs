@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::LazyLock;
 
-use corelane::config::{Command, Exit, Stream, parse};
+use corelane::config::{Command, Condition, Exit, Stream, parse};
 use corelane::limits::LISTENERS_MAX;
 
 /// Every flag, as help lists them.
@@ -32,6 +32,12 @@ pub fn check(data: &[u8]) {
             for (index, address) in ports {
                 assert!(!plan.listen[..index].contains(address), "{address} twice");
             }
+        }
+        Ok(Command::Bench(order)) => {
+            assert!(order.url.port > 0 && !order.url.host.is_empty());
+            assert_eq!(order.url.to_string().parse().as_ref(), Ok(&order.url));
+            let figures = Condition::FIGURES;
+            assert!(order.fail_if.iter().all(|rule| figures.contains(&rule.figure.as_str())));
         }
         Err(exit) => {
             assert!(exit.text.ends_with('\n') && !exit.text.trim().is_empty());

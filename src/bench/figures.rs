@@ -125,6 +125,9 @@ impl Figures {
 
     /// Adds those of another thread or another stretch of time. Without loss but for counts above
     /// 2^32 of one bucket, which saturate.
+    ///
+    /// # Panics
+    /// Never: the bounds of all histograms are the same constants.
     pub fn add(&mut self, other: &Figures) {
         self.answers += other.answers;
         self.unlike += other.unlike;

@@ -9,21 +9,13 @@ use std::time::Duration;
 
 use super::answer::Answer;
 use super::connection::{Connection, Sent, Stage};
-use super::figures::{Failure, Figures, record};
+use super::figures::{Failure, record};
 use super::plan::{Load, Plan};
 use super::schedule::Schedule;
+use super::stretches::{Stretch, Stretches};
 use crate::clock::{Clock, Moment};
 use crate::limits::{BENCH_RECEIVE_BYTES, EVENTS_PER_TURN};
-use crate::sys::{Epoll, Interest, Readiness, Stream, Token, thread_cpu_time};
-
-/// What a thread measured in one stretch of time, the first of which is the warm-up.
-pub(super) struct Stretch {
-    pub(super) number: u32,
-    pub(super) figures: Box<Figures>,
-    /// Part of the time that was spent at work, 0 to 1: polling for the next moment is not.
-    pub(super) busy: f64,
-    pub(super) wall: Duration,
-}
+use crate::sys::{Epoll, Interest, Readiness, Stream, Token};
 
 /// Which part of the whole a thread has.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +25,6 @@ pub(super) struct Share {
     pub(super) begin: Moment,
 }
 
-/// The stretches that are counted.
-const STRETCH: Duration = Duration::from_secs(1);
 /// A connection that could not be made, or that failed, is made again after this.
 const RETRY_TIME: Duration = Duration::from_millis(10);
 /// How often timeouts and connections to be made are looked for.
@@ -59,16 +49,8 @@ pub(super) struct Generator<'p> {
     next_exchange: usize,
     /// Status and length of the first answer to each exchange.
     first_answers: Vec<Option<(u16, u64)>>,
-    counted_from: Moment,
-    end: Moment,
     look_due: Moment,
-    figures: Box<Figures>,
-    stretch: u32,
-    stretch_began: Moment,
-    stretch_end: Moment,
-    cpu_before: Duration,
-    spun: Duration,
-    results: Sender<Stretch>,
+    stretches: Stretches,
 }
 
 impl<'p> Generator<'p> {
@@ -84,7 +66,6 @@ impl<'p> Generator<'p> {
             Load::Closed { .. } => None,
             Load::Open { rate } => Some(Schedule::new(begin, rate, thread, threads)),
         };
-        let counted_from = begin + plan.warm_up;
         Ok(Generator {
             plan,
             clock,
@@ -98,16 +79,8 @@ impl<'p> Generator<'p> {
             schedule,
             next_exchange: thread % plan.exchanges.len(),
             first_answers: vec![None; plan.exchanges.len()],
-            counted_from,
-            end: counted_from + plan.duration,
             look_due: begin,
-            figures: Box::default(),
-            stretch: 0,
-            stretch_began: begin,
-            stretch_end: counted_from,
-            cpu_before: thread_cpu_time(),
-            spun: Duration::ZERO,
-            results,
+            stretches: Stretches::new(plan, begin, results),
         })
     }
 
@@ -115,8 +88,10 @@ impl<'p> Generator<'p> {
     pub(super) fn run(mut self) -> io::Result<()> {
         loop {
             let now = self.clock.now();
-            self.end_stretches(now);
-            if now >= self.end && (self.is_quiet() || now >= self.end + self.plan.timeout) {
+            self.stretches.end_due(now);
+            if now >= self.stretches.end
+                && (self.is_quiet() || now >= self.stretches.end + self.plan.timeout)
+            {
                 break;
             }
             if now >= self.look_due {
@@ -140,32 +115,6 @@ impl<'p> Generator<'p> {
             || self.connections.iter().all(|connection| connection.under_way.is_empty())
     }
 
-    /// Hands over the stretches that are over; the last one only at the very end, for what was
-    /// due in it may be answered later.
-    fn end_stretches(&mut self, now: Moment) {
-        while now >= self.stretch_end && self.stretch_end < self.end {
-            self.end_stretch(now);
-        }
-    }
-
-    fn end_stretch(&mut self, now: Moment) {
-        let cpu = thread_cpu_time();
-        let used = cpu.saturating_sub(self.cpu_before + std::mem::take(&mut self.spun));
-        let passed = (now - self.stretch_began).as_secs_f64().max(f64::MIN_POSITIVE);
-        let stretch = Stretch {
-            number: self.stretch,
-            figures: std::mem::take(&mut self.figures),
-            busy: (used.as_secs_f64() / passed).min(1.0),
-            wall: self.stretch_end.min(now) - self.stretch_began,
-        };
-        // Nobody listens any more only where another thread has failed.
-        let _ = self.results.send(stretch);
-        self.cpu_before = cpu;
-        self.stretch += 1;
-        self.stretch_began = self.stretch_end;
-        self.stretch_end = (self.stretch_end + STRETCH).min(self.end);
-    }
-
     /// Counts what was due and did not come, with the time for which it did not.
     fn finish(mut self) {
         let now = self.clock.now();
@@ -176,19 +125,19 @@ impl<'p> Generator<'p> {
                 }
             }
         }
-        let end = self.end;
+        let end = self.stretches.end;
         while let Some(due) = self.next_due().filter(|due| *due < end) {
             self.count_lost(Failure::Unsent, due, end);
             self.take_due();
         }
-        self.end_stretch(now);
+        self.stretches.end_one(now);
     }
 
     /// Counts a request that waited until `until` in vain.
     fn count_lost(&mut self, failure: Failure, due: Moment, until: Moment) {
-        if due >= self.counted_from {
-            self.figures.fail(failure, 1);
-            record(&mut self.figures.latencies, until - due);
+        if due >= self.stretches.counted_from {
+            self.stretches.figures.fail(failure, 1);
+            record(&mut self.stretches.figures.latencies, until - due);
         }
     }
 
@@ -217,8 +166,8 @@ impl<'p> Generator<'p> {
 
     fn time_out(&mut self, index: usize, now: Moment) {
         let lost = std::mem::take(&mut self.connections[index].under_way);
-        if lost.is_empty() && self.is_counted(now) {
-            self.figures.fail(Failure::TimedOut, 1);
+        if lost.is_empty() && self.stretches.is_counted(now) {
+            self.stretches.figures.fail(Failure::TimedOut, 1);
         }
         for sent in lost {
             self.count_lost(Failure::TimedOut, sent.due, now);
@@ -228,13 +177,14 @@ impl<'p> Generator<'p> {
 
     /// Sends what is due of an open loop, as far as connections are free.
     fn send_due(&mut self, now: Moment) {
-        while let Some(due) = self.next_due().filter(|due| *due <= now && *due < self.end) {
+        while let Some(due) = self.next_due().filter(|due| *due <= now && *due < self.stretches.end)
+        {
             let Some(token) = self.free.pop_front() else { return };
             let Some(index) = self.index_of(token) else { continue };
             self.take_due();
-            if due >= self.counted_from {
+            if due >= self.stretches.counted_from {
                 let could_be_sent = due.max(self.free_since);
-                record(&mut self.figures.lags, now - could_be_sent);
+                record(&mut self.stretches.figures.lags, now - could_be_sent);
             }
             self.send(index, 1, due, now);
         }
@@ -242,11 +192,8 @@ impl<'p> Generator<'p> {
 
     /// Waits for the kernel, but not beyond the next thing that is to be done.
     fn wait(&mut self, now: Moment) -> io::Result<()> {
-        let mut next = self.look_due;
-        if now < self.stretch_end {
-            next = next.min(self.stretch_end);
-        }
-        let due = self.next_due().filter(|due| *due < self.end && !self.free.is_empty());
+        let next = self.look_due.min(self.stretches.next_end(now));
+        let due = self.next_due().filter(|due| *due < self.stretches.end && !self.free.is_empty());
         let (sleep, spins) = match due {
             Some(due) if due <= next && self.plan.may_spin => {
                 let sleep = (due - now).saturating_sub(SPIN_TIME);
@@ -257,7 +204,7 @@ impl<'p> Generator<'p> {
         };
         self.epoll.wait_exactly(&mut self.ready, sleep)?;
         if spins && self.ready.is_empty() {
-            self.spun += self.clock.now() - now;
+            self.stretches.spin(self.clock.now() - now);
         }
         Ok(())
     }
@@ -312,9 +259,9 @@ impl<'p> Generator<'p> {
             return;
         }
         connection.stage = Stage::Open { stream };
-        if self.is_counted(now) {
-            self.figures.connects += 1;
-            record(&mut self.figures.connect_times, now - since);
+        if self.stretches.is_counted(now) {
+            self.stretches.figures.connects += 1;
+            record(&mut self.stretches.figures.connect_times, now - since);
         }
         self.set_interest(index, Interest::Receive);
         self.go_on(index, now);
@@ -383,7 +330,7 @@ impl<'p> Generator<'p> {
             Err(_) => bytes.len(),
         };
         connection.unsent.extend_from_slice(&bytes[sent..]);
-        self.figures.bytes_sent += sent as u64;
+        self.stretches.figures.bytes_sent += sent as u64;
         let is_done = sent == bytes.len();
         self.set_interest(index, if is_done { Interest::Receive } else { Interest::Both });
     }
@@ -406,7 +353,7 @@ impl<'p> Generator<'p> {
 
     fn on_received(&mut self, index: usize, mut bytes: &[u8]) {
         let now = self.clock.now();
-        self.figures.bytes_received += bytes.len() as u64;
+        self.stretches.figures.bytes_received += bytes.len() as u64;
         while !bytes.is_empty() {
             let connection = &mut self.connections[index];
             let Some(sent) = connection.under_way.front().copied() else {
@@ -456,11 +403,15 @@ impl<'p> Generator<'p> {
         let is_open = self.schedule.is_some();
         // In an open loop a request belongs to the time in which it was due, in a closed one to
         // that in which it was answered.
-        let is_counted = if is_open { sent.due >= self.counted_from } else { self.is_counted(now) };
+        let is_counted = if is_open {
+            sent.due >= self.stretches.counted_from
+        } else {
+            self.stretches.is_counted(now)
+        };
         if !is_counted {
             return;
         }
-        let figures = &mut self.figures;
+        let figures = &mut self.stretches.figures;
         figures.answers += 1;
         figures.unlike += u64::from(is_unlike);
         let class = usize::from(answer.status / 100).saturating_sub(1);
@@ -473,16 +424,12 @@ impl<'p> Generator<'p> {
         }
     }
 
-    /// Whether what happens now belongs to the run and not to its warm-up.
-    fn is_counted(&self, now: Moment) -> bool {
-        now >= self.counted_from && now < self.end
-    }
-
     /// Closes a connection that failed, and everything under way with it.
     fn fail(&mut self, index: usize, failure: Failure, now: Moment) {
         let lost = self.connections[index].under_way.len().max(1) as u64;
-        if self.is_counted(now) || (self.schedule.is_some() && now >= self.end) {
-            self.figures.fail(failure, lost);
+        if self.stretches.is_counted(now) || (self.schedule.is_some() && now >= self.stretches.end)
+        {
+            self.stretches.figures.fail(failure, lost);
         }
         self.connections[index].close(now + RETRY_TIME);
     }
@@ -491,8 +438,8 @@ impl<'p> Generator<'p> {
     /// under way has failed.
     fn leave(&mut self, index: usize, now: Moment) {
         let lost = self.connections[index].under_way.len() as u64;
-        if lost > 0 && self.is_counted(now) {
-            self.figures.fail(Failure::ClosedEarly, lost);
+        if lost > 0 && self.stretches.is_counted(now) {
+            self.stretches.figures.fail(Failure::ClosedEarly, lost);
         }
         self.connections[index].close(now);
         self.connect(index, now);

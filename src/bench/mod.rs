@@ -9,6 +9,7 @@ mod placement;
 mod plan;
 mod run;
 mod schedule;
+mod stretches;
 
 pub use figures::{Failure, Figures};
 pub use placement::Placement;

@@ -8,8 +8,9 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::figures::Figures;
-use super::generator::{Generator, Share, Stretch};
+use super::generator::{Generator, Share};
 use super::plan::{Plan, PlanError};
+use super::stretches::Stretch;
 use crate::clock::Clock;
 use crate::limits::BENCH_START_MS;
 use crate::sys::{pin_current_thread, raise_descriptor_limit};
@@ -72,6 +73,9 @@ const DESCRIPTORS_SPARE: usize = 64;
 ///
 /// # Errors
 /// If it cannot begin. What goes wrong with requests is counted and no error.
+///
+/// # Panics
+/// Never: no thread of it does.
 pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Second)) -> Result<Outcome, BenchError> {
     plan.validate().map_err(BenchError::Plan)?;
     let limit = raise_descriptor_limit().map_err(BenchError::Kernel)?;
@@ -81,7 +85,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Second)) -> Result<Outcome, Bench
     }
     let clock = Clock::new();
     let begin = clock.now() + Duration::from_millis(BENCH_START_MS);
-    let began = UNIX_EPOCH + Duration::from_secs(clock.unix_seconds()) + plan.warm_up;
+    let at = UNIX_EPOCH + Duration::from_secs(clock.unix_seconds()) + plan.warm_up;
     let threads = plan.cpus.len();
     thread::scope(|scope| {
         let (results, stretches) = channel();
@@ -100,7 +104,7 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Second)) -> Result<Outcome, Bench
             })
             .collect();
         drop(results);
-        let outcome = gather(&stretches, threads, began, watch);
+        let outcome = gather(&stretches, threads, at, watch);
         for thread in running {
             let ended = thread.join().expect("a generator does not panic");
             ended.map_err(BenchError::Kernel)?;

@@ -1,6 +1,12 @@
 //! When the requests of an open loop are due: at fixed moments, dealt out to the threads in turn.
 //! Knows nothing of what becomes of them.
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures are shown with a few digits, and none is negative"
+)]
+
 use std::time::Duration;
 
 use crate::clock::Moment;

@@ -36,7 +36,7 @@ pub(super) struct Args {
 pub(super) enum SubcommandArgs {
     /// Measure a server: rates and latencies that can be trusted
     #[command(after_help = BENCH_HELP, after_long_help = BENCH_LONG_HELP)]
-    Bench(Box<BenchArgs>),
+    Bench(BenchArgs),
     /// Serve until told to stop (what `corelane` alone does too)
     #[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
     Serve(ServeArgs),

@@ -212,8 +212,9 @@ pub(super) struct BenchArgs {
 
     /// Requests a second, at fixed moments; latencies count from when each was due
     ///
-    /// Without it, each connection sends its next request when it has an answer: a closed loop,
-    /// which asks a slow server less often and shows latencies that no user has.
+    /// Without it, each connection sends its next request when it has an answer: a closed
+    /// loop, which asks a slow server less often and shows latencies that no user has.
+    #[arg(verbatim_doc_comment)]
     #[arg(long, short = 'r', value_name = "N", help_heading = LOAD, value_parser = number::<f64>)]
     pub(super) rate: Option<f64>,
 
@@ -307,8 +308,8 @@ fn method(text: &str) -> Result<String, ValueError> {
     Err(ValueError::new("not a method", "such as `GET` or `POST`"))
 }
 
-impl From<Box<BenchArgs>> for BenchOrder {
-    fn from(args: Box<BenchArgs>) -> BenchOrder {
+impl From<BenchArgs> for BenchOrder {
+    fn from(args: BenchArgs) -> BenchOrder {
         let has_body = args.body.is_some() || args.body_file.is_some();
         let usual = if has_body { "POST" } else { "GET" };
         BenchOrder {

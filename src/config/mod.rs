@@ -25,7 +25,7 @@ use crate::settings::Settings;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Measure a server.
-    Bench(Box<BenchOrder>),
+    Bench(BenchOrder),
     /// Serve until told to stop.
     Serve(ServePlan),
 }
@@ -92,7 +92,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         .and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)))
         .map_err(|error| usage::exit_for(&error, &words))?;
     let plan = match args.command {
-        Some(SubcommandArgs::Bench(bench)) => return Ok(Command::Bench(Box::new(bench.into()))),
+        Some(SubcommandArgs::Bench(bench)) => return Ok(Command::Bench(bench.into())),
         Some(SubcommandArgs::Serve(serve)) => {
             let given = matches.subcommand_matches("serve").unwrap_or(&matches);
             serve_plan(serve, given, &words)

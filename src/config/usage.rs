@@ -20,11 +20,15 @@ pub(super) fn exit_for(error: &clap::Error, words: &[OsString]) -> Exit {
         return Exit { text: error.render().to_string(), stream: Stream::Stdout, code: 0 };
     }
     let (reason, hint) = match error.kind() {
-        ErrorKind::UnknownArgument => unknown_argument(error),
+        ErrorKind::UnknownArgument => unknown_argument(error, words),
         ErrorKind::InvalidSubcommand => unknown_command(error),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => wrong_value(error, words),
         ErrorKind::ArgumentConflict => conflict(error),
-        _ => (first_line(error), HELP_HINT.to_owned()),
+        ErrorKind::MissingRequiredArgument => {
+            let missing = context(error, ContextKind::InvalidArg);
+            (format!("{missing} is missing"), help_hint(words))
+        }
+        _ => (first_line(error), help_hint(words)),
     };
     wrong(&reason, &hint)
 }
@@ -49,12 +53,18 @@ pub(super) fn wrong(reason: &str, hint: &str) -> Exit {
 
 const HELP_HINT: &str = "`corelane --help` lists every flag";
 
-fn unknown_argument(error: &clap::Error) -> (String, String) {
+/// Where the flags of the command that was meant are listed.
+fn help_hint(words: &[OsString]) -> String {
+    let is_bench = words.get(1).is_some_and(|word| word == "bench");
+    if is_bench { HELP_HINT.replace("--help", "bench --help") } else { HELP_HINT.to_owned() }
+}
+
+fn unknown_argument(error: &clap::Error, words: &[OsString]) -> (String, String) {
     let word = context(error, ContextKind::InvalidArg);
     let kind = if word.starts_with('-') { "flag" } else { "argument" };
     let hint = match error.get(ContextKind::SuggestedArg) {
         Some(ContextValue::String(close)) => did_you_mean(close),
-        _ => HELP_HINT.to_owned(),
+        _ => help_hint(words),
     };
     (format!("unknown {kind} `{word}`"), hint)
 }
@@ -100,7 +110,13 @@ fn conflict(error: &clap::Error) -> (String, String) {
     }
     let shown = context(error, ContextKind::InvalidArg);
     let flag = shown.split(' ').next().unwrap_or_default();
-    (format!("`{flag}` stands more than once"), "leave one of them out".to_owned())
+    let prior = context(error, ContextKind::PriorArg);
+    let prior = prior.split(' ').next().unwrap_or_default();
+    let hint = "leave one of them out".to_owned();
+    if prior.is_empty() || prior == flag {
+        return (format!("`{flag}` stands more than once"), hint);
+    }
+    (format!("`{flag}` and `{prior}` exclude each other"), hint)
 }
 
 fn did_you_mean(word: &str) -> String {

@@ -1,6 +1,12 @@
 //! What a load generator saw: rates, latencies, failures, and whether they can be trusted.
 //! Knows nothing of how it was measured.
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures are shown with a few digits, and none is negative"
+)]
+
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -310,7 +316,10 @@ impl BenchReport {
             ("generator_lag", percentiles_json(&self.lags)),
             ("generator_busy", Json::Float(self.busy)),
             ("doubts", Json::List(doubts.collect())),
-            ("each_second", Json::List(self.seconds.iter().map(BenchSecond::to_json).collect())),
+            (
+                "each_second",
+                Json::List(self.seconds.iter().map(|second| second.to_json()).collect()),
+            ),
             (
                 "machine",
                 Json::object(self.machine.iter().map(|(name, text)| (*name, Json::text(text)))),
@@ -320,7 +329,7 @@ impl BenchReport {
 }
 
 impl BenchSecond {
-    fn to_json(&self) -> Json {
+    fn to_json(self) -> Json {
         Json::object([
             ("rate", Json::Float(self.rate)),
             ("p50_ns", Json::Unsigned(self.p50_ns)),

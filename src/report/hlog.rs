@@ -47,6 +47,9 @@ impl std::error::Error for HlogError {}
 const NANOS_PER_MAX: f64 = 1e6;
 
 /// The log of a run that began at `began`, the intervals in the order of time.
+///
+/// # Panics
+/// Never: it is written to memory.
 pub fn to_hlog(began: SystemTime, intervals: &[Interval]) -> String {
     let mut bytes = Vec::new();
     let mut serializer = V2DeflateSerializer::new();

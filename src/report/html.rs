@@ -1,6 +1,12 @@
 //! The report of a load generator as one page that needs nothing else: no script, no network.
 //! Knows nothing of how it was measured.
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures are shown with a few digits, and none is negative"
+)]
+
 use std::fmt::Write;
 
 use hdrhistogram::Histogram;

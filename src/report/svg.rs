@@ -1,6 +1,12 @@
 //! Line plots as SVG, for a page that is complete in itself. Knows nothing of what is plotted;
 //! colours are the page's (`--s0` to `--s3` for the lines).
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures are shown with a few digits, and none is negative"
+)]
+
 use std::fmt::Write;
 
 /// One line of a plot.

@@ -1,0 +1,127 @@
+//! `corelane bench` as its user runs it, against servers of this process: what it prints, what it
+//! writes, how it ends.
+#![cfg(feature = "cli")]
+
+#[path = "support/http_client.rs"]
+mod http_client;
+
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+use corelane::{Router, Running, Settings};
+use http_client::serve;
+use serde_json::Value;
+
+fn server() -> Running {
+    serve(Settings::default(), |_| {
+        Router::new()
+            .get("/", |_, res| res.text("Hello, World!"))
+            .post("/echo", |req, res| res.bytes(req.body()))
+    })
+}
+
+fn bench(args: &[&str]) -> Output {
+    let quick = ["bench", "-d", "300ms", "--warm-up", "0s", "-c", "2", "-t", "1", "--pin", "off"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+    command.args(quick).args(args).output().expect("it can be run")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("it prints text")
+}
+
+fn url(server: &Running, path: &str) -> String {
+    format!("http://{}{path}", server.addresses()[0])
+}
+
+#[test]
+fn a_run_is_reported_as_text() {
+    let server = server();
+    let output = bench(&[&url(&server, "/")]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report = text(&output.stdout);
+    for words in ["closed loop, 2 connections", "answered a second", "P99.9", "max", "Linux"] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+    assert_eq!(text(&output.stderr), "", "nobody looks at progress that is not on a terminal");
+}
+
+#[test]
+fn a_run_is_written_as_files_that_agree() {
+    let server = server();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a name").to_owned();
+    let (json, hgrm) = (path("a.json"), path("a.hgrm"));
+    let (hlog, html) = (path("a.hlog"), path("a.html"));
+    let output = bench(&[
+        "--rate",
+        "500",
+        "--json",
+        &json,
+        "--hgrm",
+        &hgrm,
+        "--hlog",
+        &hlog,
+        "--html",
+        &html,
+        "--report",
+        "json",
+        &url(&server, "/"),
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let read = |path: &str| std::fs::read_to_string(path).expect("it was written");
+    let report: Value = serde_json::from_str(&read(&json)).expect("it is JSON");
+    assert_eq!(read(&json), text(&output.stdout));
+    assert_eq!(report["schema"], "corelane-bench/1");
+    assert_eq!((&report["answers"], &report["statuses"]["2xx"]), (&150.into(), &150.into()));
+    assert!(read(&hgrm).contains("Total count    =          150"), "{}", read(&hgrm));
+    let intervals = corelane::report::from_hlog(&read(&hlog)).expect("it is a log");
+    let count: u64 = intervals.iter().map(|interval| interval.histogram.len()).sum();
+    assert_eq!(count, 150);
+    let page = read(&html);
+    assert!(page.starts_with("<!DOCTYPE html>") && page.matches("<svg").count() == 3);
+    assert!(!page.contains("http://www") && !page.contains("<script"), "it needs nothing else");
+}
+
+#[test]
+fn requests_are_made_of_flags_or_files() {
+    let server = server();
+    let echo = url(&server, "/echo");
+    let output = bench(&["--body", "abc", "-H", "X-Own: 1", "--report", "json", &echo]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!((&report["statuses"]["2xx"], &report["unlike"]), (&report["answers"], &0.into()));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let raw = folder.path().join("get.raw");
+    std::fs::write(&raw, "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").expect("it can be written");
+    let raw = raw.to_str().expect("a name");
+    let output = bench(&["--raw", raw, "--report", "json", &url(&server, "/")]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(report["statuses"]["4xx"], report["answers"], "{report}");
+}
+
+#[test]
+fn a_condition_that_holds_is_exit_code_3() {
+    let server = server();
+    let at = url(&server, "/");
+    let output = bench(&["--fail-if", "p50>1ns", "--fail-if", "rate<0.1", &at]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(text(&output.stderr), "failed: p50>1ns\n");
+    assert!(text(&output.stdout).contains("P99"), "the report is printed all the same");
+    assert_eq!(bench(&["--fail-if", "p50>1h", &at]).status.code(), Some(2));
+    assert_eq!(bench(&["--fail-if", "failures>0", &at]).status.code(), Some(0));
+}
+
+#[test]
+fn nothing_answered_is_a_failure_with_a_hint() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    drop(listener);
+    let output = bench(&[&format!("http://{address}/")]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("answered nothing: connect_failed") && told.contains("hint: "), "{told}");
+    let output = bench(&["http://no-such-host.invalid/"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("cannot find no-such-host.invalid"));
+}
