@@ -70,6 +70,9 @@ pub const BENCH_RECEIVE_BYTES: usize = 256 * 1024;
 /// Milliseconds between the start of a load generator's threads and the begin of its schedule.
 pub const BENCH_START_MS: u64 = 20;
 
+/// Pairs of runs that a comparison has at most.
+pub const BENCH_PAIRS_MAX: usize = 10_000;
+
 /// Readiness reports taken in one turn. Enough to amortise `epoll_wait`, few enough that the
 /// last one does not wait long for the first: at 5 µs a request, 256 are 1.3 ms.
 pub const EVENTS_PER_TURN: usize = 256;

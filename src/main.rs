@@ -2,6 +2,8 @@
 
 #[path = "main/bench.rs"]
 mod bench_command;
+#[path = "main/compare.rs"]
+mod compare;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     log_to_stderr();
     let outcome = match config::parse(std::env::args_os()) {
         Ok(Command::Bench(order)) => bench_command::run(&order),
+        Ok(Command::Report(order)) => compare::report(&order),
         Ok(Command::Serve(plan)) => serve(plan).map(|()| ExitCode::SUCCESS),
         Err(exit) => return leave(&exit),
     };

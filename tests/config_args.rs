@@ -16,7 +16,7 @@ fn try_parse(line: &str) -> Result<ServePlan, Exit> {
     let words = std::iter::once("corelane").chain(line.split_whitespace());
     parse(words.map(OsString::from)).map(|command| match command {
         Command::Serve(plan) => plan,
-        Command::Bench(order) => panic!("{line} is no server: {order:?}"),
+        other => panic!("{line} is no server: {other:?}"),
     })
 }
 

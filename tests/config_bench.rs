@@ -11,7 +11,7 @@ fn try_parse(line: &[&str]) -> Result<BenchOrder, Exit> {
     let words = ["corelane", "bench"].iter().chain(line);
     parse(words.map(OsString::from)).map(|command| match command {
         Command::Bench(order) => order,
-        Command::Serve(plan) => panic!("{line:?} is no load: {plan:?}"),
+        other => panic!("{line:?} is no load: {other:?}"),
     })
 }
 
@@ -93,6 +93,9 @@ fn what_makes_no_sense_is_refused_with_a_hint() {
         (&[URL, "--fail-if", "p99>1"], "unit"),
         (&[URL, "-H", "nothing"], "no colon"),
         (&[URL, "-d", "10"], "unit"),
+        (&[URL, "--pairs", "5"], "--versus"),
+        (&[URL, "--versus", URL, "--pairs", "0"], "1 to "),
+        (&[URL, "--versus", URL, "--html", "a"], "exclude each other"),
         (&[URL, "--connection", "5"], "--connections"),
     ] {
         let exit = try_parse(line).expect_err(words);
@@ -101,6 +104,28 @@ fn what_makes_no_sense_is_refused_with_a_hint() {
         let lines: Vec<&str> = exit.text.lines().collect();
         assert_eq!(lines.len(), 2, "{}", exit.text);
         assert!(lines[0].starts_with("error: ") && lines[1].starts_with("hint: "), "{}", exit.text);
+    }
+}
+
+#[test]
+fn a_comparison_is_ordered_with_a_second_url() {
+    let both = order(&[URL, "--versus", "http://[::1]:9/", "--pairs", "20", "-r", "100"]);
+    let (other, pairs) = both.versus.expect("it was ordered");
+    assert_eq!((other.to_string().as_str(), pairs), ("http://[::1]:9/", 20));
+    assert_eq!(order(&[URL]).versus, None);
+}
+
+#[test]
+fn reports_take_files() {
+    let parse = |line: &[&str]| parse(line.iter().map(OsString::from));
+    let order = match parse(&["corelane", "report", "a.hlog", "b.hlog", "--compare"]) {
+        Ok(Command::Report(order)) => order,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(order.files, ["a.hlog", "b.hlog"].map(PathBuf::from));
+    assert!(order.compares && order.hgrm.is_none());
+    for line in [&["corelane", "report"][..], &["corelane", "report", "--compare", "a"]] {
+        assert_eq!(parse(line).expect_err("too few").code, 2, "{line:?}");
     }
 }
 

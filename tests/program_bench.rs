@@ -21,7 +21,11 @@ fn server() -> Running {
 }
 
 fn bench(args: &[&str]) -> Output {
-    let quick = ["bench", "-d", "300ms", "--warm-up", "0s", "-c", "2", "-t", "1", "--pin", "off"];
+    bench_of(&[&["-d", "300ms"], args].concat())
+}
+
+fn bench_of(args: &[&str]) -> Output {
+    let quick = ["bench", "--warm-up", "0s", "-c", "2", "-t", "1", "--pin", "off"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
     command.args(quick).args(args).output().expect("it can be run")
 }
@@ -124,4 +128,54 @@ fn nothing_answered_is_a_failure_with_a_hint() {
     let output = bench(&["http://no-such-host.invalid/"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("cannot find no-such-host.invalid"));
+}
+
+#[test]
+fn a_server_does_not_differ_from_itself_and_a_slow_one_does() {
+    let server = serve(Settings::default(), |_| {
+        Router::new().get("/", |_, res| res.text("")).get("/slow", |_, res| {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            res.text("")
+        })
+    });
+    let (fast, slow) = (url(&server, "/"), url(&server, "/slow"));
+    let rest = ["--pairs", "6", "-d", "50ms", "--report", "json"];
+    let output = bench_of(&[&[fast.as_str(), "--versus", &slow], &rest[..]].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(report["schema"], "corelane-versus/1");
+    let ratio = &report["second_over_first"]["p50"];
+    assert_eq!(ratio["differs"], true, "{report}");
+    assert!(ratio["low"].as_f64() > Some(1.0), "{ratio}");
+    assert_eq!(report["pairs"].as_array().map(Vec::len), Some(6));
+
+    let output = bench_of(&[fast.as_str(), "--versus", &fast, "--pairs", "2", "-d", "50ms"]);
+    let report = text(&output.stdout);
+    assert!(report.contains("too few to tell"), "{report}");
+    assert_eq!(text(&output.stderr).lines().count(), 2, "a line for each pair");
+}
+
+#[test]
+fn logs_are_put_together_and_compared() {
+    let server = server();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a name").to_owned();
+    let (one, two, both) = (path("1.hlog"), path("2.hlog"), path("both.hgrm"));
+    for log in [&one, &two] {
+        let output = bench(&["--rate", "200", "--hlog", log, &url(&server, "/")]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+        command.arg("report").args(args).output().expect("it can be run")
+    };
+    let output = run(&[&one, &two, "--hgrm", &both]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let together = text(&output.stdout).lines().last().expect("a table");
+    assert!(together.starts_with("together") && together.contains(" 120 "), "{together}");
+    assert!(std::fs::read_to_string(&both).expect("written").contains("=          120"));
+    let compared = run(&["--compare", &one, &two]);
+    assert!(text(&compared.stdout).contains("too few to tell"), "{}", text(&compared.stdout));
+    let none = run(&[&both]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("hint: `corelane bench --hlog"), "{}", text(&none.stderr));
 }

@@ -39,6 +39,9 @@ pub fn check(data: &[u8]) {
             let figures = Condition::FIGURES;
             assert!(order.fail_if.iter().all(|rule| figures.contains(&rule.figure.as_str())));
         }
+        Ok(Command::Report(order)) => {
+            assert!(!order.files.is_empty() && (!order.compares || order.files.len() == 2));
+        }
         Err(exit) => {
             assert!(exit.text.ends_with('\n') && !exit.text.trim().is_empty());
             match (exit.code, exit.stream) {

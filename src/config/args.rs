@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::ReportFormat;
-use super::bench_args::BenchArgs;
+use super::bench_args::{BenchArgs, ReportArgs};
 use super::values::{Size, Time, listen_address, network, number, workers};
 use super::version;
 use crate::settings::{ClientAddressField, Network, Settings, WhenFull};
@@ -37,12 +37,22 @@ pub(super) enum SubcommandArgs {
     /// Measure a server: rates and latencies that can be trusted
     #[command(after_help = BENCH_HELP, after_long_help = BENCH_LONG_HELP)]
     Bench(BenchArgs),
+    /// Put recorded latencies together, or compare them
+    #[command(after_help = REPORT_HELP)]
+    Report(ReportArgs),
     /// Serve until told to stop (what `corelane` alone does too)
     #[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
     Serve(ServeArgs),
 }
 
 static LONG_VERSION: LazyLock<String> = LazyLock::new(version::long);
+
+const REPORT_HELP: &str = "\
+Examples:
+  corelane report monday.hlog tuesday.hlog --hgrm both.hgrm
+      The latencies of both, without loss.
+  corelane report --compare before.hlog after.hlog
+      Whether the second differs from the first, by the figures of each second.";
 
 const BENCH_HELP: &str = "Times: 500ms, 10s, 2m.";
 
@@ -404,10 +414,11 @@ pub(super) fn command(brief: bool) -> clap::Command {
         command.mut_args(|arg| {
             // Help shows the names of variables but not the user's values, and a negative number
             // is a wrong value rather than an unknown flag.
+            let takes_values = arg.get_action().takes_values();
             arg.hide_env(brief)
-                .hide_possible_values(brief)
+                .hide_possible_values(brief && takes_values)
                 .hide_env_values(true)
-                .allow_negative_numbers(true)
+                .allow_negative_numbers(takes_values)
         })
     };
     set(Args::command()).mut_subcommands(set)

@@ -158,6 +158,8 @@ const TIMES: [(&str, f64); 5] = [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 
 pub struct BenchOrder {
     /// What is asked.
     pub url: Url,
+    /// What is compared with it, in so many pairs of runs.
+    pub versus: Option<(Url, usize)>,
     /// Connections that are kept open.
     pub connections: usize,
     /// Threads; `None`: one for each processor that the server does not use.
@@ -209,6 +211,15 @@ pub(super) struct BenchArgs {
     /// What to ask: http://HOST:PORT/PATH
     #[arg(value_name = "URL")]
     pub(super) url: Url,
+
+    /// Another URL to compare with, in runs that take turns
+    #[arg(long, value_name = "URL", conflicts_with_all = ["hgrm", "hlog", "html", "fail_if"])]
+    pub(super) versus: Option<Url>,
+
+    /// Pairs of runs of --versus; 6 are the fewest that can tell a difference
+    #[arg(long, value_name = "N", value_parser = number::<usize>, default_value_t = 9)]
+    #[arg(requires = "versus")]
+    pub(super) pairs: usize,
 
     /// Requests a second, at fixed moments; latencies count from when each was due
     ///
@@ -313,6 +324,7 @@ impl From<BenchArgs> for BenchOrder {
         let has_body = args.body.is_some() || args.body_file.is_some();
         let usual = if has_body { "POST" } else { "GET" };
         BenchOrder {
+            versus: args.versus.map(|url| (url, args.pairs)),
             url: args.url,
             connections: args.connections,
             threads: args.threads,
@@ -335,6 +347,38 @@ impl From<BenchArgs> for BenchOrder {
             html: args.html,
             fail_if: args.fail_if,
         }
+    }
+}
+
+/// Everything `corelane report` was told, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportOrder {
+    /// Interval logs, at least one; two are compared if that was asked for.
+    pub files: Vec<PathBuf>,
+    /// Whether the second is compared with the first, instead of all being put together.
+    pub compares: bool,
+    /// Where to write the distribution of all together.
+    pub hgrm: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ReportArgs {
+    /// Interval logs of HdrHistogram (.hlog), in nanoseconds
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) files: Vec<PathBuf>,
+
+    /// Compare the second file with the first
+    #[arg(long, conflicts_with = "hgrm")]
+    pub(super) compare: bool,
+
+    /// Where to write the distribution of all together, in HdrHistogram's percentile format
+    #[arg(long, value_name = "FILE")]
+    pub(super) hgrm: Option<PathBuf>,
+}
+
+impl From<ReportArgs> for ReportOrder {
+    fn from(args: ReportArgs) -> ReportOrder {
+        ReportOrder { files: args.files, compares: args.compare, hgrm: args.hgrm }
     }
 }
 

@@ -16,7 +16,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches, ValueEnum};
 
 use self::args::{Args, Pin, ServeArgs, SubcommandArgs};
-pub use self::bench_args::{BenchOrder, Condition, FieldLine, Url};
+pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder, Url};
 pub use self::values::ValueError;
 use crate::limits;
 use crate::settings::Settings;
@@ -26,6 +26,8 @@ use crate::settings::Settings;
 pub enum Command {
     /// Measure a server.
     Bench(BenchOrder),
+    /// Put recorded latencies together, or compare them.
+    Report(ReportOrder),
     /// Serve until told to stop.
     Serve(ServePlan),
 }
@@ -92,7 +94,8 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         .and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)))
         .map_err(|error| usage::exit_for(&error, &words))?;
     let plan = match args.command {
-        Some(SubcommandArgs::Bench(bench)) => return Ok(Command::Bench(bench.into())),
+        Some(SubcommandArgs::Bench(bench)) => return bench_order(bench.into()),
+        Some(SubcommandArgs::Report(report)) => return report_order(report.into()),
         Some(SubcommandArgs::Serve(serve)) => {
             let given = matches.subcommand_matches("serve").unwrap_or(&matches);
             serve_plan(serve, given, &words)
@@ -100,6 +103,24 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         None => serve_plan(args.serve, &matches, &words),
     };
     plan.map(Command::Serve)
+}
+
+fn bench_order(order: BenchOrder) -> Result<Command, Exit> {
+    match &order.versus {
+        Some((_, pairs)) if !(1..=limits::BENCH_PAIRS_MAX).contains(pairs) => {
+            let most = limits::BENCH_PAIRS_MAX;
+            Err(usage::wrong(&format!("`--pairs {pairs}`: 1 to {most}"), "left out, it is 9"))
+        }
+        _ => Ok(Command::Bench(order)),
+    }
+}
+
+fn report_order(order: ReportOrder) -> Result<Command, Exit> {
+    if order.compares && order.files.len() != 2 {
+        let reason = format!("`--compare` takes 2 files, not {}", order.files.len());
+        return Err(usage::wrong(&reason, "the one that is compared with stands first"));
+    }
+    Ok(Command::Report(order))
 }
 
 fn serve_plan(

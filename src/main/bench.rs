@@ -27,6 +27,17 @@ const CODE_CONDITION: u8 = 3;
 
 /// Runs what was ordered.
 pub(super) fn run(order: &BenchOrder) -> Result<ExitCode, Failure> {
+    if let Some((versus, pairs)) = &order.versus {
+        return super::compare::versus(order, versus, *pairs);
+    }
+    let (report, outcome) = measure(order)?;
+    let written = order.hlog.as_ref().map_or(Ok(()), |path| write(path, &hlog(&outcome)));
+    let code = publish(order, &report)?;
+    written.map(|()| code)
+}
+
+/// One run, with what it came to.
+pub(super) fn measure(order: &BenchOrder) -> Result<(BenchReport, Outcome), Failure> {
     let address = resolve(&order.url)?;
     let threads = order.threads.map(usize::from);
     let placement = Placement::away_from(address, threads, order.connections, order.pin);
@@ -52,14 +63,11 @@ pub(super) fn run(order: &BenchOrder) -> Result<ExitCode, Failure> {
         Failure { message: error.to_string(), hint: Some(hint) }
     })?;
     progress.end();
-    let log = order.hlog.as_ref().map(|path| (path, hlog(&outcome)));
     let report = report(order, &plan, &placement, &outcome);
     if report.answers == 0 && report.failed() > 0 {
         return Err(nothing_came(&report, order));
     }
-    let written = log.map_or(Ok(()), |(path, text)| write(path, &text));
-    let code = publish(order, &report)?;
-    written.map(|()| code)
+    Ok((report, outcome))
 }
 
 /// The seconds of the run, each with its histogram.
@@ -85,7 +93,7 @@ fn resolve(url: &Url) -> Result<SocketAddr, Failure> {
     chosen.copied().ok_or_else(|| failure("it has no address".to_owned()))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| Failure {
         message: format!("cannot read {}: {error}", path.display()),
         hint: None,
@@ -227,7 +235,7 @@ fn publish(order: &BenchOrder, report: &BenchReport) -> Result<ExitCode, Failure
     Ok(code)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|error| Failure {
         message: format!("cannot write {}: {error}", path.display()),
         hint: None,

@@ -6,6 +6,8 @@ use std::fmt::{self, Write};
 /// A JSON value. Its `Display` is one line without blanks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
+    /// `true` or `false`.
+    Bool(bool),
     /// A number with a fraction; what is not finite is written as `null`, as JSON has no word
     /// for it.
     Float(f64),
@@ -36,6 +38,7 @@ impl Json {
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Json::Bool(value) => write!(f, "{value}"),
             Json::Float(number) if number.is_finite() => write!(f, "{number}"),
             Json::Float(_) | Json::Null => f.write_str("null"),
             Json::Unsigned(number) => write!(f, "{number}"),
@@ -87,13 +90,14 @@ mod tests {
         let value = Json::object([
             ("none", Json::Null),
             ("most", Json::Unsigned(u64::MAX)),
+            ("is", Json::Bool(true)),
             ("part", Json::Float(0.25)),
             ("list", Json::List(vec![Json::Unsigned(1), Json::text("a")])),
             ("empty", Json::List(Vec::new())),
         ]);
         assert_eq!(
             value.to_string(),
-            r#"{"none":null,"most":18446744073709551615,"part":0.25,"list":[1,"a"],"empty":[]}"#
+            r#"{"none":null,"most":18446744073709551615,"is":true,"part":0.25,"list":[1,"a"],"empty":[]}"#
         );
     }
 

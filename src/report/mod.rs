@@ -5,6 +5,7 @@
 //! never averaged: for several workers, merge their histograms first.
 
 pub mod bench;
+pub mod compare;
 pub mod hgrm;
 #[cfg(feature = "cli")]
 pub mod hlog;
