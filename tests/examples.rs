@@ -25,9 +25,14 @@ impl Example {
     /// Starts it on a port of `host`, which is this test's own: nobody is given the port while
     /// the example does not listen yet.
     fn start(name: &str, host: &str) -> Example {
+        Example::start_with(name, host, &[])
+    }
+
+    /// As [`Example::start`], with words behind the address.
+    fn start_with(name: &str, host: &str, words: &[&str]) -> Example {
         let address = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap();
         let mut command = Command::new(executable(name));
-        let child = command.arg(address.to_string()).spawn().expect("it can be run");
+        let child = command.arg(address.to_string()).args(words).spawn().expect("it can be run");
         let mut example = Example { child, address };
         example.wait_until_it_listens();
         example
@@ -91,6 +96,38 @@ fn hello_greets_knows_users_echoes_and_counts() {
         assert_eq!(client.get("/hits").text(), hits.to_string());
     }
     assert_eq!(client.get("/nowhere").status, 404);
+    drop(client);
+    example.interrupt();
+}
+
+#[test]
+fn arena_answers_as_its_rules_demand() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = folder.path().join("dataset.json");
+    let item = |id: u32| {
+        json!({
+            "id": id, "name": "a \"b\"", "category": "c", "price": 10 + id, "quantity": 3,
+            "active": id == 1, "tags": ["x", "y"], "rating": {"score": 4, "count": 5},
+        })
+    };
+    std::fs::write(&dataset, json!([item(1), item(2)]).to_string()).unwrap();
+    let example = Example::start_with("arena", "127.0.78.6", &[dataset.to_str().unwrap()]);
+    let mut client = example.connect();
+    assert_eq!(client.get("/baseline11?a=13&b=42").text(), "55");
+    assert_eq!(client.post("/baseline11?a=13&b=-42", "", "20").text(), "-9");
+    let chunked = "POST /baseline11?a=13&b=42 HTTP/1.1\r\nHost: a\r\n\
+                   Transfer-Encoding: chunked\r\n\r\n1\r\n2\r\n1\r\n0\r\n0\r\n\r\n";
+    assert_eq!(client.send(chunked).answer().text(), "75");
+    assert_eq!(client.get("/baseline11?a=x").status, 400);
+    let answer = client.get("/pipeline");
+    let kind = answer.field("content-type").unwrap_or_default();
+    assert!(answer.text() == "ok" && kind.starts_with("text/plain"), "{kind}");
+    let mut first = item(1);
+    first["total"] = (11 * 3 * 7).into();
+    assert_eq!(client.get("/json/1?m=7").json(), json!({"items": [first], "count": 1}));
+    let all = client.get("/json/50").json();
+    assert_eq!((&all["count"], &all["items"][1]["total"]), (&json!(2), &json!(36)));
+    assert_eq!(client.post("/upload", "", &"x".repeat(3_000_000)).text(), "3000000");
     drop(client);
     example.interrupt();
 }
