@@ -4,6 +4,8 @@
 mod bench_command;
 #[path = "main/compare.rs"]
 mod compare;
+#[path = "main/sweep.rs"]
+mod sweep;
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -93,6 +93,7 @@ fn what_makes_no_sense_is_refused_with_a_hint() {
         (&[URL, "--fail-if", "p99>1"], "unit"),
         (&[URL, "-H", "nothing"], "no colon"),
         (&[URL, "-d", "10"], "unit"),
+        (&[URL, "--sweep", "--rate", "5"], "exclude each other"),
         (&[URL, "--pairs", "5"], "--versus"),
         (&[URL, "--versus", URL, "--pairs", "0"], "1 to "),
         (&[URL, "--versus", URL, "--html", "a"], "exclude each other"),

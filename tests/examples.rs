@@ -127,7 +127,7 @@ fn arena_answers_as_its_rules_demand() {
     assert_eq!(client.get("/json/1?m=7").json(), json!({"items": [first], "count": 1}));
     let all = client.get("/json/50").json();
     assert_eq!((&all["count"], &all["items"][1]["total"]), (&json!(2), &json!(36)));
-    assert_eq!(client.post("/upload", "", &"x".repeat(3_000_000)).text(), "3000000");
+    assert_eq!(client.post("/upload", "", "x".repeat(3_000_000)).text(), "3000000");
     drop(client);
     example.interrupt();
 }

@@ -179,3 +179,14 @@ fn logs_are_put_together_and_compared() {
     assert_eq!(none.status.code(), Some(1));
     assert!(text(&none.stderr).contains("hint: `corelane bench --hlog"), "{}", text(&none.stderr));
 }
+
+#[test]
+fn a_sweep_finds_a_rate_that_the_server_can_do() {
+    let server = server();
+    let output = bench_of(&["--sweep", "-d", "50ms", "--report", "json", &url(&server, "/")]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let steps = report["steps"].as_array().expect("steps");
+    let asked: Vec<_> = steps.iter().map(|step| step["asked"].as_f64().unwrap()).collect();
+    assert!(asked.len() == 12 && asked.is_sorted(), "{asked:?}");
+    assert_eq!(text(&output.stderr).lines().count(), 13, "a line for each");
+}

@@ -158,6 +158,8 @@ const TIMES: [(&str, f64); 5] = [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 
 pub struct BenchOrder {
     /// What is asked.
     pub url: Url,
+    /// Whether many rates are tried, up to more than the server can do.
+    pub sweeps: bool,
     /// What is compared with it, in so many pairs of runs.
     pub versus: Option<(Url, usize)>,
     /// Connections that are kept open.
@@ -211,6 +213,11 @@ pub(super) struct BenchArgs {
     /// What to ask: http://HOST:PORT/PATH
     #[arg(value_name = "URL")]
     pub(super) url: Url,
+
+    /// Try rates up to more than the server can do, each for --duration, and find the knee
+    #[arg(long)]
+    #[arg(conflicts_with_all = ["rate", "pipeline", "versus", "hgrm", "hlog", "html", "fail_if"])]
+    pub(super) sweep: bool,
 
     /// Another URL to compare with, in runs that take turns
     #[arg(long, value_name = "URL", conflicts_with_all = ["hgrm", "hlog", "html", "fail_if"])]
@@ -324,6 +331,7 @@ impl From<BenchArgs> for BenchOrder {
         let has_body = args.body.is_some() || args.body_file.is_some();
         let usual = if has_body { "POST" } else { "GET" };
         BenchOrder {
+            sweeps: args.sweep,
             versus: args.versus.map(|url| (url, args.pairs)),
             url: args.url,
             connections: args.connections,

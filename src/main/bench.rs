@@ -30,6 +30,9 @@ pub(super) fn run(order: &BenchOrder) -> Result<ExitCode, Failure> {
     if let Some((versus, pairs)) = &order.versus {
         return super::compare::versus(order, versus, *pairs);
     }
+    if order.sweeps {
+        return super::sweep::run(order);
+    }
     let (report, outcome) = measure(order)?;
     let written = order.hlog.as_ref().map_or(Ok(()), |path| write(path, &hlog(&outcome)));
     let code = publish(order, &report)?;

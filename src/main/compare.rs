@@ -45,25 +45,30 @@ pub(super) fn versus(order: &BenchOrder, other: &Url, pairs: usize) -> Result<Ex
         let sides = (show(figure, middle(&ones)), show(figure, middle(&twos)));
         Comparison { name: figure, sides, ratio: paired(&pairs) }
     });
-    let text = match order.report {
-        ReportFormat::None => String::new(),
-        ReportFormat::Json => format!("{}\n", to_json(order, &other, &reports, &comparisons)),
-        ReportFormat::Text => {
-            let doubts = reports
-                .iter()
-                .filter(|(one, two)| !one.doubts().is_empty() || !two.doubts().is_empty());
-            format!(
-                "first   {}\nsecond  {}\n{pairs} pairs of {} each, {} of them with doubts\n\n{}",
-                order.url,
-                other.url,
-                units::span(order.duration),
-                doubts.count(),
-                table(("first", "second"), &comparisons)
-            )
-        }
+    let has_doubts = |(one, two): &&(BenchReport, BenchReport)| {
+        !(one.doubts().is_empty() && two.doubts().is_empty())
     };
-    print(&text)?;
-    Ok(ExitCode::SUCCESS)
+    let text = format!(
+        "first   {}\nsecond  {}\n{pairs} pairs of {} each, {} of them with doubts\n\n{}",
+        order.url,
+        other.url,
+        units::span(order.duration),
+        reports.iter().filter(has_doubts).count(),
+        table(("first", "second"), &comparisons)
+    );
+    publish(order, &to_json(order, &other, &reports, &comparisons), &text)
+}
+
+/// Prints the form that was asked for, and writes the file.
+pub(super) fn publish(order: &BenchOrder, json: &Json, text: &str) -> Result<ExitCode, Failure> {
+    let line = format!("{json}\n");
+    let written = order.json.as_ref().map_or(Ok(()), |path| write(path, &line));
+    match order.report {
+        ReportFormat::Text => print(text)?,
+        ReportFormat::Json => print(&line)?,
+        ReportFormat::None => {}
+    }
+    written.map(|()| ExitCode::SUCCESS)
 }
 
 /// A figure as people read it.

@@ -15,6 +15,7 @@ pub mod merge;
 pub mod server;
 pub mod summary;
 pub mod svg;
+pub mod sweep;
 pub mod table;
 pub mod units;
 
