@@ -78,6 +78,7 @@
 //! | `stall_time` | 75 ms of one turn of a worker | logged with worker and route, counted |
 //! | `backlog` | 4,096 connections | the kernel drops SYNs |
 //! | `notsent_bytes` | 16 KiB in the kernel | the rest of an answer waits with us |
+//! | `busy_poll` | never | the worker sleeps, and its wake costs 10 to 40 µs |
 //!
 //! Bounds that are not settings stand in [`limits`], each with its reason.
 //!

@@ -73,6 +73,14 @@ pub const BENCH_START_MS: u64 = 20;
 /// Pairs of runs that a comparison has at most.
 pub const BENCH_PAIRS_MAX: usize = 10_000;
 
+/// Microseconds that a worker polls before it sleeps, at most: what takes longer is no wait that
+/// pays.
+pub const BUSY_POLL_MAX_US: u64 = 10_000;
+
+/// Microseconds that a worker polls where it is left to us: more than a wake costs, less than a
+/// connection that answers at once lets it wait.
+pub const BUSY_POLL_AUTO_US: u64 = 50;
+
 /// Readiness reports taken in one turn. Enough to amortise `epoll_wait`, few enough that the
 /// last one does not wait long for the first: at 5 µs a request, 256 are 1.3 ms.
 pub const EVENTS_PER_TURN: usize = 256;

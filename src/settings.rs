@@ -125,6 +125,12 @@ pub struct Settings {
     /// of the kernel's memory instead of 4 MiB. Where most answers have 64 KiB and more, 128 KiB
     /// saves them a second call. 0: as many as it wants.
     pub notsent_bytes: u32,
+    /// How long a worker polls for what is about to come before it sleeps: waking costs 10 to
+    /// 40 µs, and most of the P50 of a lightly loaded server. It polls only while its waits have
+    /// lately been shorter than this, so an idle server uses no processor time; at half load it
+    /// costs two to three times the CPU. The worker's processor should be its own. Default zero:
+    /// never.
+    pub busy_poll: Duration,
     /// Value of the `Server` field; `None` leaves it out. Default `corelane`.
     pub server_name: Option<String>,
 }
@@ -166,6 +172,7 @@ impl Default for Settings {
             stall_time: Some(Duration::from_millis(75)),
             backlog: 4096,
             notsent_bytes: 16 * 1024,
+            busy_poll: Duration::ZERO,
             server_name: Some("corelane".to_owned()),
         }
     }
@@ -236,6 +243,8 @@ impl Settings {
         within("proxy_protocol_from", self.proxy_protocol_from.len(), 0, limits::NETWORKS_MAX)?;
         within("trusted_proxies", self.trusted_proxies.len(), 0, limits::NETWORKS_MAX)?;
         within("notsent_bytes", self.notsent_bytes as usize, 0, 1 << 30)?;
+        let most = limits::BUSY_POLL_MAX_US as usize;
+        within("busy_poll", self.busy_poll.as_micros() as usize, 0, most)?;
         within("pipelined_max", self.pipelined_max, 1, 1 << 20)?;
         within("backlog", self.backlog as usize, 1, 1 << 20)?;
         within("blocking_queue_max", self.blocking_queue_max, 0, 1 << 20)?;

@@ -83,7 +83,7 @@ fn every_setting_has_its_flag() {
          --notsent-bytes 64k --blocking-queue-max 9 --stall-time 20ms --upload-bytes-max 64m \
          --memory-max 8m --requests-max 100 --receive-rate-min 1000 --send-rate-min 2000 \
          --later-time 3s --lifetime-max 30m --rate-time 4s --overload-delay 40ms \
-         --overload-interval 200ms",
+         --overload-interval 200ms --busy-poll auto",
     )
     .settings;
     let mut expected = Settings::default();
@@ -123,6 +123,7 @@ fn every_setting_has_its_flag() {
     expected.client_address_field = ClientAddressField::Forwarded;
     expected.user_timeout = Duration::from_secs(20);
     expected.notsent_bytes = 64 * 1024;
+    expected.busy_poll = Duration::from_micros(50);
     assert_eq!(settings, expected);
 }
 
@@ -290,6 +291,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("client-address-field", "x-forwarded-for".to_owned()),
         ("user-timeout", time(settings.user_timeout)),
         ("notsent-bytes", size(settings.notsent_bytes.into())),
+        ("busy-poll", "off".to_owned()),
         ("pipelined-max", settings.pipelined_max.to_string()),
         ("backlog", settings.backlog.to_string()),
         ("head-time", time(settings.head_time)),

@@ -64,6 +64,26 @@ fn is_would_block<T>(result: io::Result<T>) -> bool {
 }
 
 #[test]
+fn a_kernel_that_polls_waits_for_the_same() {
+    let (kernel, address) = kernel();
+    let mut kernel = kernel.busy_polling(Duration::from_millis(5));
+    let mut ready = Vec::with_capacity(EVENTS_PER_TURN);
+    // Short waits, after which it polls; then one that nothing ends.
+    for _ in 0..30 {
+        let client = TcpStream::connect(address).unwrap();
+        kernel.wait(&mut ready, None).unwrap();
+        assert_eq!(ready.len(), 1);
+        drop((kernel.accept(0).unwrap(), client));
+    }
+    let from = kernel.now();
+    kernel.wait(&mut ready, Some(Duration::from_millis(20))).unwrap();
+    assert!(ready.is_empty() && kernel.now() - from >= Duration::from_millis(20));
+    kernel.waker().wake();
+    kernel.wait(&mut ready, None).unwrap();
+    assert_eq!(ready[0].token, Token::MAILBOX);
+}
+
+#[test]
 fn a_connection_is_reported_accepted_and_then_the_queue_is_empty() {
     let (mut kernel, address) = kernel();
     assert_eq!(kernel.listeners(), 1);

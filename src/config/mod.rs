@@ -197,6 +197,7 @@ fn settings(args: &ServeArgs) -> Settings {
         blocking_queue_max: args.blocking_queue_max,
         stall_time: Some(args.stall_time.0).filter(|time| !time.is_zero()),
         backlog: args.backlog,
+        busy_poll: args.busy_poll.0,
         notsent_bytes: u32::try_from(args.notsent_bytes.0).unwrap_or(u32::MAX),
         server_name: Some(args.server_name.clone()).filter(|name| !name.is_empty()),
     }

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::limits::BUSY_POLL_AUTO_US;
 use crate::settings::{Network, NetworkError};
 
 /// Why a text is no value, and what would be one.
@@ -88,6 +89,34 @@ impl fmt::Display for Time {
         match self.0.subsec_millis() {
             0 => write!(f, "{}s", self.0.as_secs()),
             _ => write!(f, "{}ms", self.0.as_millis()),
+        }
+    }
+}
+
+/// How long a worker polls before it sleeps: `off`, `auto`, or so many microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Polling(pub(super) Duration);
+
+impl FromStr for Polling {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Polling, ValueError> {
+        let micros = match text {
+            "off" => Some(0),
+            "auto" => Some(BUSY_POLL_AUTO_US),
+            text => text.parse().ok(),
+        };
+        let hint = "`off`, `auto` or microseconds, such as `100`";
+        let micros = micros.ok_or_else(|| ValueError::new("not a time to poll", hint))?;
+        Ok(Polling(Duration::from_micros(micros)))
+    }
+}
+
+impl fmt::Display for Polling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_micros() {
+            0 => f.write_str("off"),
+            micros => write!(f, "{micros}"),
         }
     }
 }

@@ -207,8 +207,10 @@ impl Seed {
             .try_for_each(|listener| tuning.apply(listener))
             .map_err(|error| StartError::Kernel("set options of a listener", error))?;
         let addresses = listeners.iter().map(Listener::address).collect();
+        let busy_poll = self.parts.settings.busy_poll;
         let kernel = Linux::new(self.clock, listeners)
-            .map_err(|error| StartError::Kernel("make an epoll instance", error))?;
+            .map_err(|error| StartError::Kernel("make an epoll instance", error))?
+            .busy_polling(busy_poll);
         let instance = kernel
             .share()
             .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;

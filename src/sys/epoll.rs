@@ -1,7 +1,7 @@
 //! A thin wrapper over epoll, level-triggered, with a fixed array for its reports.
 //! Knows neither what its tokens name nor what the descriptors are.
 
-#![allow(unsafe_code)] // epoll_create1, epoll_ctl and epoll_wait are foreign functions.
+#![allow(unsafe_code)] // epoll_create1, epoll_ctl, epoll_wait and ioctl are foreign functions.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -135,6 +135,22 @@ impl Epoll {
         }
     }
 
+    /// Lets blocked waits poll the network card's queue that all watched connections come from, for
+    /// at most `time` (`ioctl_eventpoll(2)`, `EPIOCSPARAMS`).
+    ///
+    /// # Errors
+    /// What `ioctl(2)` names: before Linux 6.9, `ENOTTY` or `EINVAL`.
+    pub fn poll_queue(&self, time: Duration) -> io::Result<()> {
+        let params = Params {
+            busy_poll_usecs: u32::try_from(time.as_micros()).unwrap_or(u32::MAX),
+            busy_poll_budget: QUEUE_BUDGET,
+            prefer_busy_poll: 1,
+            pad: 0,
+        };
+        // SAFETY: the kernel reads the structure of this size that the request's number names.
+        check(unsafe { libc::ioctl(self.fd.as_raw_fd(), SET_PARAMS, &raw const params) }).map(drop)
+    }
+
     #[inline]
     fn take(&self, reported: io::Result<usize>, ready: &mut Vec<Readiness>) -> io::Result<()> {
         ready.clear();
@@ -147,6 +163,22 @@ impl Epoll {
         Ok(())
     }
 }
+
+/// `struct epoll_params` of `linux/eventpoll.h`.
+#[repr(C)]
+struct Params {
+    busy_poll_usecs: u32,
+    busy_poll_budget: u16,
+    prefer_busy_poll: u8,
+    pad: u8,
+}
+
+/// `EPIOCSPARAMS`: `_IOW(0x8a, 1, struct epoll_params)`.
+const SET_PARAMS: libc::Ioctl = 0x4008_8a01;
+const _: () = assert!(size_of::<Params>() == 8);
+
+/// Packets taken from a queue in one poll, the kernel's own default.
+const QUEUE_BUDGET: u16 = 8;
 
 const RECEIVE: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP) as u32;
 const SEND: u32 = libc::EPOLLOUT as u32;

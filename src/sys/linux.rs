@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::busy_poll::BusyPoll;
 use super::cycles::CycleClock;
 use super::epoll::Epoll;
 use super::eventfd::EventFd;
@@ -24,6 +25,7 @@ pub struct Linux {
     waker: Arc<EventFd>,
     clock: Clock,
     cycles: CycleClock,
+    busy_poll: BusyPoll,
 }
 
 impl Linux {
@@ -43,7 +45,46 @@ impl Linux {
         for (index, listener) in listeners.iter().enumerate() {
             epoll.add(listener.as_fd(), Token::listener(index), Interest::Receive)?;
         }
-        Ok(Linux { epoll, listeners, waker, clock, cycles: CycleClock::new(clock.now()) })
+        let cycles = CycleClock::new(clock.now());
+        let busy_poll = BusyPoll::new(Duration::ZERO);
+        Ok(Linux { epoll, listeners, waker, clock, cycles, busy_poll })
+    }
+
+    /// The same, but that a wait for what is about to come polls before it blocks, for at most
+    /// this long; and that a blocked wait polls the network card's queue for as long, where the
+    /// kernel and the driver can.
+    #[must_use]
+    pub fn busy_polling(mut self, most: Duration) -> Linux {
+        self.busy_poll = BusyPoll::new(most);
+        if !most.is_zero() {
+            // Before Linux 6.9, and for queues that are not polled, there is nothing to do.
+            let _unsupported = self.epoll.poll_queue(most);
+        }
+        self
+    }
+
+    /// Waits as [`Kernel::wait`] does, first awake and then asleep.
+    fn wait_awake(
+        &mut self,
+        ready: &mut Vec<Readiness>,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        let from = self.lap();
+        let budget = self.busy_poll.budget();
+        let budget = timeout.map_or(budget, |timeout| budget.min(timeout));
+        let mut waited = Duration::ZERO;
+        while waited < budget {
+            self.epoll.wait(ready, Some(Duration::ZERO))?;
+            waited = self.lap() - from;
+            if !ready.is_empty() {
+                self.busy_poll.waited(waited);
+                return Ok(());
+            }
+        }
+        self.epoll.wait(ready, timeout.map(|timeout| timeout.saturating_sub(waited)))?;
+        let waited = self.lap() - from;
+        self.busy_poll.waited(waited);
+        Ok(())
     }
 
     /// A duplicate of its epoll instance's descriptor, for who waits for what it waits for.
@@ -76,7 +117,10 @@ impl Kernel for Linux {
 
     #[inline]
     fn wait(&mut self, ready: &mut Vec<Readiness>, timeout: Option<Duration>) -> io::Result<()> {
-        self.epoll.wait(ready, timeout)
+        if self.busy_poll.is_off() || timeout == Some(Duration::ZERO) {
+            return self.epoll.wait(ready, timeout);
+        }
+        self.wait_awake(ready, timeout)
     }
 
     fn listeners(&self) -> usize {

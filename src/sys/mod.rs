@@ -3,6 +3,7 @@
 
 mod accept_failure;
 mod affinity;
+mod busy_poll;
 mod cgroup;
 mod cpu;
 mod cycles;
