@@ -86,6 +86,7 @@
 //!
 //! | feature | default | brings |
 //! |---|---|---|
+//! | `bench` | yes | the load generator: `corelane bench` and `corelane report` |
 //! | `cli` | yes | the program `corelane`; a library user leaves it out |
 //! | `json` | yes | [`Response::json`], [`Request::json`], typed queries and forms |
 //! | `mimalloc` | yes | the program's allocator; the library never chooses one |
@@ -126,6 +127,7 @@ pub mod testing;
 pub mod worker;
 
 // Floor 5: start, signals, drain; the load generator; the command line.
+#[cfg(feature = "bench")]
 pub mod bench;
 #[cfg(feature = "cli")]
 pub mod config;

@@ -1,9 +1,12 @@
 //! The program `corelane`: runs one command and chooses the exit code.
 
+#[cfg(feature = "bench")]
 #[path = "main/bench.rs"]
 mod bench_command;
+#[cfg(feature = "bench")]
 #[path = "main/compare.rs"]
 mod compare;
+#[cfg(feature = "bench")]
 #[path = "main/sweep.rs"]
 mod sweep;
 
@@ -24,7 +27,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     log_to_stderr();
     let outcome = match config::parse(std::env::args_os()) {
+        #[cfg(feature = "bench")]
         Ok(Command::Bench(order)) => bench_command::run(&order),
+        #[cfg(feature = "bench")]
         Ok(Command::Report(order)) => compare::report(&order),
         Ok(Command::Serve(plan)) => serve(plan).map(|()| ExitCode::SUCCESS),
         Err(exit) => return leave(&exit),

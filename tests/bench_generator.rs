@@ -1,5 +1,6 @@
 //! The load generator against real servers: what it counts is what was served, and what it
 //! measures is what was waited for. Asserts no upper bound on a time.
+#![cfg(feature = "bench")]
 
 #[path = "support/http_client.rs"]
 mod http_client;

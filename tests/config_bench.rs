@@ -1,5 +1,5 @@
 //! The command line of `corelane bench`: what it means, and what it refuses in which words.
-#![cfg(feature = "cli")]
+#![cfg(feature = "bench")]
 
 use std::ffi::OsString;
 use std::path::PathBuf;

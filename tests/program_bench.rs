@@ -1,6 +1,6 @@
 //! `corelane bench` as its user runs it, against servers of this process: what it prints, what it
 //! writes, how it ends.
-#![cfg(feature = "cli")]
+#![cfg(feature = "bench")]
 
 #[path = "support/http_client.rs"]
 mod http_client;

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::ReportFormat;
+#[cfg(feature = "bench")]
 use super::bench_args::{BenchArgs, ReportArgs};
 use super::values::{Polling, Size, Time, listen_address, network, number, workers};
 use super::version;
@@ -34,9 +35,11 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SubcommandArgs {
+    #[cfg(feature = "bench")]
     /// Measure a server: rates and latencies that can be trusted
     #[command(after_help = BENCH_HELP, after_long_help = BENCH_LONG_HELP)]
     Bench(BenchArgs),
+    #[cfg(feature = "bench")]
     /// Put recorded latencies together, or compare them
     #[command(after_help = REPORT_HELP)]
     Report(ReportArgs),
@@ -47,6 +50,7 @@ pub(super) enum SubcommandArgs {
 
 static LONG_VERSION: LazyLock<String> = LazyLock::new(version::long);
 
+#[cfg(feature = "bench")]
 const REPORT_HELP: &str = "\
 Examples:
   corelane report monday.hlog tuesday.hlog --hgrm both.hgrm
@@ -54,8 +58,10 @@ Examples:
   corelane report --compare before.hlog after.hlog
       Whether the second differs from the first, by the figures of each second.";
 
+#[cfg(feature = "bench")]
 const BENCH_HELP: &str = "Times: 500ms, 10s, 2m.";
 
+#[cfg(feature = "bench")]
 const BENCH_LONG_HELP: &str = "\
 Times: 500ms, 10s, 2m.
 

@@ -2,6 +2,7 @@
 //! command, prints nothing and ends no process.
 
 mod args;
+#[cfg(feature = "bench")]
 mod bench_args;
 mod usage;
 mod values;
@@ -16,6 +17,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches, ValueEnum};
 
 use self::args::{Args, Pin, ServeArgs, SubcommandArgs};
+#[cfg(feature = "bench")]
 pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder, Url};
 pub use self::values::ValueError;
 use crate::limits;
@@ -25,8 +27,10 @@ use crate::settings::Settings;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Measure a server.
+    #[cfg(feature = "bench")]
     Bench(BenchOrder),
     /// Put recorded latencies together, or compare them.
+    #[cfg(feature = "bench")]
     Report(ReportOrder),
     /// Serve until told to stop.
     Serve(ServePlan),
@@ -94,7 +98,9 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         .and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)))
         .map_err(|error| usage::exit_for(&error, &words))?;
     let plan = match args.command {
+        #[cfg(feature = "bench")]
         Some(SubcommandArgs::Bench(bench)) => return bench_order(bench.into()),
+        #[cfg(feature = "bench")]
         Some(SubcommandArgs::Report(report)) => return report_order(report.into()),
         Some(SubcommandArgs::Serve(serve)) => {
             let given = matches.subcommand_matches("serve").unwrap_or(&matches);
@@ -105,6 +111,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
     plan.map(Command::Serve)
 }
 
+#[cfg(feature = "bench")]
 fn bench_order(order: BenchOrder) -> Result<Command, Exit> {
     match &order.versus {
         Some((_, pairs)) if !(1..=limits::BENCH_PAIRS_MAX).contains(pairs) => {
@@ -115,6 +122,7 @@ fn bench_order(order: BenchOrder) -> Result<Command, Exit> {
     }
 }
 
+#[cfg(feature = "bench")]
 fn report_order(order: ReportOrder) -> Result<Command, Exit> {
     if order.compares && order.files.len() != 2 {
         let reason = format!("`--compare` takes 2 files, not {}", order.files.len());

@@ -7,7 +7,7 @@
 pub mod bench;
 pub mod compare;
 pub mod hgrm;
-#[cfg(feature = "cli")]
+#[cfg(feature = "bench")]
 pub mod hlog;
 pub mod html;
 pub mod json;
@@ -21,7 +21,7 @@ pub mod units;
 
 pub use bench::{BenchReport, BenchSecond, Doubt};
 pub use hgrm::{TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
-#[cfg(feature = "cli")]
+#[cfg(feature = "bench")]
 pub use hlog::{HlogError, Interval, from_hlog, to_hlog};
 pub use html::to_html;
 pub use json::Json;
