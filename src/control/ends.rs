@@ -74,10 +74,10 @@ impl Ends {
         let mut state = self.lock();
         state.posts.iter().for_each(|post| send(post, mail));
         let time = match mail {
-            Mail::Drain => self.drain_time + END_TIME,
-            Mail::Stop => END_TIME,
+            Mail::Drain => self.drain_time,
+            Mail::Stop => Duration::ZERO,
         };
-        let until = self.clock.now() + time;
+        let until = self.clock.now() + time + END_TIME;
         state.until = Some(state.until.map_or(until, |earlier| earlier.min(until)));
         drop(state);
         self.changed.notify_all();
@@ -102,17 +102,8 @@ impl Ends {
     /// held up by its application must not keep a broken server alive. A worker that was asked to
     /// end and does not has failed too.
     pub(super) fn wait(&self, workers: usize) -> Result<Vec<(Stats, Vec<String>)>> {
-        let mut state = self.lock();
-        while state.outcomes.len() < workers && !state.has_failed {
-            state = match state.left(self.clock) {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => break,
-                Some(left) => {
-                    let changed = self.changed.wait_timeout(state, left);
-                    changed.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
+        let mut state =
+            self.wait_while(|state| state.outcomes.len() < workers && !state.has_failed);
         if state.has_failed {
             let runs = |state: &mut State| state.outcomes.len() < workers;
             let stopped = self.changed.wait_timeout_while(state, STOP_TIME, runs);
@@ -139,16 +130,24 @@ impl Ends {
     /// Waits until these workers, which were asked to end, have ended or their time is over.
     /// Returns those that have not.
     pub(super) fn settle(&self, workers: &[usize]) -> Vec<usize> {
+        let left = |state: &State| state.left_behind(workers.iter().copied());
+        left(&self.wait_while(|state| !left(state).is_empty()))
+    }
+
+    /// Waits while something is so and the workers have time to end.
+    fn wait_while(&self, is_so: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        loop {
-            let left = state.left_behind(workers.iter().copied());
-            let time = state.left(self.clock).unwrap_or_default();
-            if left.is_empty() || time.is_zero() {
-                return left;
-            }
-            let changed = self.changed.wait_timeout(state, time);
-            state = changed.unwrap_or_else(PoisonError::into_inner).0;
+        while is_so(&state) {
+            state = match state.left(self.clock) {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => break,
+                Some(left) => {
+                    let changed = self.changed.wait_timeout(state, left);
+                    changed.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
+        state
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

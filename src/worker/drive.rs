@@ -299,12 +299,12 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                 self.close(key, reason);
                 return;
             }
-            Want::Drop(reason) if connection.dropped == 0 => {
-                self.free(key, reason);
-                return;
-            }
             Want::Drop(reason) => {
-                self.close(key, reason);
+                if connection.dropped == 0 {
+                    self.free(key, reason);
+                } else {
+                    self.close(key, reason);
+                }
                 return;
             }
             Want::Again if !is_blocked => self.put_off_buffered(key),
