@@ -229,6 +229,24 @@ fn failures_are_told_apart() {
 }
 
 #[test]
+fn what_fails_after_the_end_of_an_open_loop_was_due_before_and_counts() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        // Takes the one request and ends its connection when the run is long over.
+        let mut stream = listener.accept().expect("somebody connects").0;
+        let _ = stream.read(&mut [0; 1_024]);
+        thread::sleep(Duration::from_millis(500));
+    });
+    let duration = Duration::from_millis(100);
+    let load = Load::Open { rate: 10.0 };
+    let outcome = go(&Plan { connections: 1, duration, ..plan(address, load) });
+    let figures = &outcome.figures;
+    assert_eq!((figures.answers, failures(&outcome)), (0, 1), "{:?}", figures.failures);
+    assert_eq!(figures.failed(Failure::ClosedEarly), 1);
+}
+
+#[test]
 fn an_answer_that_ends_with_its_connection_is_one() {
     let address = scripted(b"HTTP/1.0 200 OK\r\n\r\nuntil the end", false);
     let outcome = go(&Plan { connections: 1, ..plan(address, CLOSED) });

@@ -7,7 +7,6 @@ use hdrhistogram::Histogram;
 use crate::limits;
 
 /// Why a request, or a connection, came to nothing.
-// In the order of their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The server closed the connection before the answer was complete.

@@ -133,9 +133,19 @@ impl<'p> Generator<'p> {
         self.stretches.end_one(now);
     }
 
+    /// Whether a request due at `due` that came to an end at `now` belongs to what is measured: in
+    /// an open loop by when it was due, in a closed one by when it ended.
+    fn is_counted(&self, due: Moment, now: Moment) -> bool {
+        if self.schedule.is_some() {
+            due >= self.stretches.counted_from
+        } else {
+            self.stretches.is_counted(now)
+        }
+    }
+
     /// Counts a request that waited until `until` in vain.
     fn count_lost(&mut self, failure: Failure, due: Moment, until: Moment) {
-        if due >= self.stretches.counted_from {
+        if self.is_counted(due, until) {
             self.stretches.figures.fail(failure, 1);
             record(&mut self.stretches.figures.latencies, until - due);
         }
@@ -400,15 +410,7 @@ impl<'p> Generator<'p> {
     fn on_answer(&mut self, sent: Sent, answer: Answer, now: Moment) {
         let first = self.first_answers[sent.exchange].get_or_insert((answer.status, answer.len));
         let is_unlike = *first != (answer.status, answer.len);
-        let is_open = self.schedule.is_some();
-        // In an open loop a request belongs to the time in which it was due, in a closed one to
-        // that in which it was answered.
-        let is_counted = if is_open {
-            sent.due >= self.stretches.counted_from
-        } else {
-            self.stretches.is_counted(now)
-        };
-        if !is_counted {
+        if !self.is_counted(sent.due, now) {
             return;
         }
         let figures = &mut self.stretches.figures;
@@ -419,30 +421,33 @@ impl<'p> Generator<'p> {
             *count += 1;
         }
         record(&mut figures.latencies, now - sent.due);
-        if is_open {
+        if self.schedule.is_some() {
             record(&mut figures.since_sent, now - sent.at);
         }
     }
 
     /// Closes a connection that failed, and everything under way with it.
     fn fail(&mut self, index: usize, failure: Failure, now: Moment) {
-        let lost = self.connections[index].under_way.len().max(1) as u64;
-        if self.stretches.is_counted(now) || (self.schedule.is_some() && now >= self.stretches.end)
-        {
-            self.stretches.figures.fail(failure, lost);
+        if self.connections[index].under_way.is_empty() && self.stretches.is_counted(now) {
+            self.stretches.figures.fail(failure, 1);
         }
+        self.count_under_way(index, failure, now);
         self.connections[index].close(now + RETRY_TIME);
     }
 
     /// Closes a connection that has done its work, and makes another at once. What was still
     /// under way has failed.
     fn leave(&mut self, index: usize, now: Moment) {
-        let lost = self.connections[index].under_way.len() as u64;
-        if lost > 0 && self.stretches.is_counted(now) {
-            self.stretches.figures.fail(Failure::ClosedEarly, lost);
-        }
+        self.count_under_way(index, Failure::ClosedEarly, now);
         self.connections[index].close(now);
         self.connect(index, now);
+    }
+
+    /// Counts the requests that end without an answer because their connection does.
+    fn count_under_way(&mut self, index: usize, failure: Failure, now: Moment) {
+        let under_way = self.connections[index].under_way.iter();
+        let lost = under_way.filter(|sent| self.is_counted(sent.due, now)).count();
+        self.stretches.figures.fail(failure, lost as u64);
     }
 
     fn set_interest(&mut self, index: usize, interest: Interest) {
