@@ -104,19 +104,19 @@ impl Plan {
     /// The first rule that is broken.
     pub fn validate(&self) -> Result<(), PlanError> {
         let load = match self.load {
-            Load::Closed { pipeline } => (1..=BENCH_PIPELINE_MAX).contains(&pipeline),
-            Load::Open { rate } => rate > 0.0 && rate <= f64::from(BENCH_RATE_MAX),
-        };
-        let load_error = match self.load {
-            Load::Closed { .. } => PlanError::Pipeline,
-            Load::Open { .. } => PlanError::Rate,
+            Load::Closed { pipeline } => {
+                ((1..=BENCH_PIPELINE_MAX).contains(&pipeline), PlanError::Pipeline)
+            }
+            Load::Open { rate } => {
+                (rate > 0.0 && rate <= f64::from(BENCH_RATE_MAX), PlanError::Rate)
+            }
         };
         let has_requests = self.exchanges.iter().all(|exchange| !exchange.bytes.is_empty());
         let rules = [
             ((1..=BENCH_CONNECTIONS_MAX).contains(&self.connections), PlanError::Connections),
             (!self.duration.is_zero(), PlanError::Duration),
             (has_requests && !self.exchanges.is_empty(), PlanError::Exchanges),
-            (load, load_error),
+            load,
             (self.requests_per_connection != Some(0), PlanError::RequestsPerConnection),
             ((1..=self.connections).contains(&self.cpus.len()), PlanError::Threads),
             (!self.timeout.is_zero(), PlanError::Timeout),

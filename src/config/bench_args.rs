@@ -317,9 +317,10 @@ pub(super) struct BenchArgs {
     pub(super) fail_if: Vec<Condition>,
 }
 
-/// A method: a token.
+/// A method: letters, digits and hyphens, as in every registered one.
 fn method(text: &str) -> Result<String, ValueError> {
-    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_token =
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if is_token {
         return Ok(text.to_owned());
     }

@@ -186,7 +186,7 @@ fn report(
 fn second(second: &Second) -> BenchSecond {
     let figures = &second.figures;
     BenchSecond {
-        rate: figures.answers as f64 / second.wall.as_secs_f64().max(f64::MIN_POSITIVE),
+        rate: units::per_second(figures.answers, second.wall),
         p50_ns: figures.latencies.value_at_quantile(0.5),
         p99_ns: figures.latencies.value_at_quantile(0.99),
         max_ns: figures.latencies.max(),
@@ -262,7 +262,7 @@ impl Progress {
         }
         self.seen += 1;
         let figures = &second.figures;
-        let rate = figures.answers as f64 / second.wall.as_secs_f64().max(f64::MIN_POSITIVE);
+        let rate = units::per_second(figures.answers, second.wall);
         let at = |quantile| units::nanos(figures.latencies.value_at_quantile(quantile));
         let line = match second.number {
             0 => "warm-up".to_owned(),

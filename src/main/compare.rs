@@ -147,16 +147,12 @@ fn read_log(path: &Path) -> Result<Vec<Interval>, Failure> {
 
 /// The figures of each second of two logs against each other.
 fn compare(first: &[Interval], second: &[Interval]) -> Vec<Comparison> {
-    let rate = |interval: &Interval| {
-        let seconds = interval.len.as_secs_f64().max(f64::MIN_POSITIVE);
-        interval.histogram.len() as f64 / seconds
-    };
     let figures: [(&str, Option<f64>); 4] =
         [("rate", None), ("p50", Some(0.5)), ("p90", Some(0.9)), ("p99", Some(0.99))];
     let compare = |(name, quantile): (&'static str, Option<f64>)| {
         let of = |interval: &Interval| match quantile {
             Some(quantile) => interval.histogram.value_at_quantile(quantile) as f64,
-            None => rate(interval),
+            None => units::per_second(interval.histogram.len(), interval.len),
         };
         let ones: Vec<f64> = first.iter().map(of).collect();
         let twos: Vec<f64> = second.iter().map(of).collect();

@@ -13,6 +13,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::json::Json;
+use super::server::STATUS_CLASSES;
 use super::table::Table;
 use super::units;
 
@@ -105,7 +106,7 @@ pub enum Doubt {
 /// A thread that is at work for this part of its time has none left for more.
 const BUSY_MAX: f64 = 0.95;
 /// A rate is reached from this part of it on.
-const RATE_REACHED: f64 = 0.99;
+pub(super) const RATE_REACHED: f64 = 0.99;
 /// The generator's own delay may be this part of the median latency.
 const LAG_MAX: f64 = 0.25;
 /// Below so many answers P99.9 rests on fewer than ten of them.
@@ -114,7 +115,7 @@ const ANSWERS_MIN: u64 = 10_000;
 impl BenchReport {
     /// Requests answered, a second.
     pub fn rate(&self) -> f64 {
-        self.answers as f64 / self.wall.as_secs_f64().max(f64::MIN_POSITIVE)
+        units::per_second(self.answers, self.wall)
     }
 
     /// Requests that failed.
@@ -125,9 +126,8 @@ impl BenchReport {
     /// One figure by its name: percentiles and `max` in nanoseconds, `rate` a second, `failures`.
     pub fn figure(&self, name: &str) -> Option<f64> {
         let part = PERCENTILES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        let quantile = part.map(|(_, part)| *part as f64 / 10_000.0);
-        match (name, quantile) {
-            (_, Some(quantile)) => Some(self.latencies.value_at_quantile(quantile) as f64),
+        match (name, part) {
+            (_, Some((_, part))) => Some(value_at(&self.latencies, *part) as f64),
             ("max", _) => Some(self.latencies.max() as f64),
             ("rate", _) => Some(self.rate()),
             ("failures", _) => Some((self.failed() + self.unlike) as f64),
@@ -236,13 +236,11 @@ impl BenchReport {
             row("asked a second", rate(asked));
         }
         row("answered a second", rate(self.rate()));
-        let per_second = |bytes: u64| {
-            let rate = bytes as f64 / self.wall.as_secs_f64().max(f64::MIN_POSITIVE);
-            format!("{}/s", units::bytes(rate as u64))
-        };
+        let per_second =
+            |bytes: u64| format!("{}/s", units::bytes(units::per_second(bytes, self.wall) as u64));
         row("received", per_second(self.bytes.1));
         row("sent", per_second(self.bytes.0));
-        for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(self.statuses) {
+        for (class, count) in STATUS_CLASSES.into_iter().zip(self.statuses) {
             if count > 0 {
                 row(class, units::count(count));
             }
@@ -270,9 +268,7 @@ impl BenchReport {
         };
         let total = self.latencies.len();
         for (name, part) in PERCENTILES {
-            let at = |histogram: &Histogram<u64>| {
-                figure(histogram, histogram.value_at_quantile(part as f64 / 10_000.0))
-            };
+            let at = |histogram: &Histogram<u64>| figure(histogram, value_at(histogram, part));
             let slower = total - (total * part).div_ceil(10_000);
             let mut row = vec![name.to_owned(), at(&self.latencies), units::count(slower)];
             if is_open {
@@ -294,7 +290,7 @@ impl BenchReport {
         let counts = |counts: &[(&'static str, u64)]| {
             Json::object(counts.iter().map(|&(name, count)| (name, Json::Unsigned(count))))
         };
-        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(self.statuses);
+        let classes = STATUS_CLASSES.into_iter().zip(self.statuses);
         let doubts = self.doubts().into_iter().map(|doubt| Json::text(self.explain(doubt)));
         Json::object([
             ("schema", Json::text(BENCH_SCHEMA)),
@@ -340,6 +336,11 @@ impl BenchSecond {
     }
 }
 
+/// The value that this part of 10,000 does not exceed.
+fn value_at(histogram: &Histogram<u64>, part: u64) -> u64 {
+    histogram.value_at_quantile(part as f64 / 10_000.0)
+}
+
 /// Count, percentiles and maximum in nanoseconds; `null` for an empty histogram.
 fn percentiles_json(histogram: &Histogram<u64>) -> Json {
     if histogram.is_empty() {
@@ -347,7 +348,7 @@ fn percentiles_json(histogram: &Histogram<u64>) -> Json {
     }
     let named = PERCENTILES.iter().map(|(name, part)| {
         let key = format!("{}_ns", name.to_lowercase().replace('.', "_"));
-        (key, Json::Unsigned(histogram.value_at_quantile(*part as f64 / 10_000.0)))
+        (key, Json::Unsigned(value_at(histogram, *part)))
     });
     let count = [("count".to_owned(), Json::Unsigned(histogram.len()))];
     let most = [("max_ns".to_owned(), Json::Unsigned(histogram.max()))];

@@ -12,7 +12,7 @@ use std::fmt::Write;
 use hdrhistogram::Histogram;
 
 use super::bench::BenchReport;
-use super::svg::{Axis, Line, Scale, escape, plot};
+use super::svg::{Axis, Line, escape, plot};
 use super::units;
 
 const STYLE: &str = "\
@@ -63,9 +63,9 @@ fn percentiles(report: &BenchReport) -> String {
         lines.push(curve("since it was sent", &report.since_sent));
     }
     let rarest = report.latencies.len().max(10) as f64;
-    let x = Axis::new("of all requests are at most as slow", Scale::Log, rarest, share);
+    let x = Axis::log("of all requests are at most as slow", 1.0, rarest, share);
     let (least, most) = extremes(&lines);
-    let y = Axis::from_to("latency", least, most, name_of_nanos);
+    let y = Axis::log("latency", least, most, name_of_nanos);
     plot("Latency by percentile", &x, &y, &lines)
 }
 
@@ -108,7 +108,7 @@ fn over_time(report: &BenchReport) -> String {
         line("max", &|second| seconds[second].max_ns),
     ];
     let (least, most) = extremes(&lines);
-    let y = Axis::from_to("latency", least, most, name_of_nanos);
+    let y = Axis::log("latency", least, most, name_of_nanos);
     plot("Latency of each second", &time(report), &y, &lines)
 }
 
@@ -123,13 +123,13 @@ fn rates(report: &BenchReport) -> String {
     }
     let (_, most) = extremes(&lines);
     let count = |value: f64| units::count(value as u64);
-    let y = Axis::new("requests a second", Scale::Linear, most, count);
+    let y = Axis::linear("requests a second", most, count);
     plot("Rate", &time(report), &y, &lines)
 }
 
 fn time(report: &BenchReport) -> Axis {
     let most = report.seconds.len().max(2) as f64;
-    Axis::new("seconds", Scale::Linear, most, |second| second.to_string())
+    Axis::linear("seconds", most, |second| second.to_string())
 }
 
 /// The least and the greatest value of some lines, above 0.

@@ -19,7 +19,8 @@ pub const SCHEMA: &str = "corelane-report/1";
 pub const SERVICE_TIME: &str = "Service time: from the moment the turn saw the bytes to the moment \
     the kernel took the answer; time in the kernel's queues and on the network is not in it.";
 
-const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// The first digits of a status, as they are reported.
+pub(super) const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// The figures of one worker, or of several together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

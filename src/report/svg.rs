@@ -23,7 +23,7 @@ pub struct Line {
 pub enum Scale {
     /// Evenly, from 0.
     Linear,
-    /// By powers of ten; values below 1 count as 1.
+    /// By powers of ten; values below its begin count as that.
     Log,
 }
 
@@ -48,22 +48,24 @@ const TOP: f64 = 14.0;
 const BOTTOM: f64 = 44.0;
 
 impl Axis {
-    /// An axis from 0, or from 1 if it is logarithmic, that holds values up to `most`, marked in
-    /// steps that people count in.
-    pub fn new(title: &str, scale: Scale, most: f64, name: impl Fn(f64) -> String) -> Axis {
-        let (range, at) = match scale {
-            Scale::Linear => linear(most),
-            Scale::Log => logarithmic(1.0, most),
-        };
-        let marks = at.into_iter().map(|value| (value, name(value))).collect();
-        Axis { title: title.to_owned(), scale, marks, range }
+    /// An axis from 0 that holds values up to `most`, marked in steps that people count in.
+    pub fn linear(title: &str, most: f64, name: impl Fn(f64) -> String) -> Axis {
+        Axis::new(title, Scale::Linear, linear(most), name)
     }
 
-    /// As [`Axis::new`], logarithmic, from about `least` on.
-    pub fn from_to(title: &str, least: f64, most: f64, name: impl Fn(f64) -> String) -> Axis {
-        let (range, at) = logarithmic(least, most);
-        let marks = at.into_iter().map(|value| (value, name(value))).collect();
-        Axis { title: title.to_owned(), scale: Scale::Log, marks, range }
+    /// An axis from about `least` to about `most`, marked at powers of ten.
+    pub fn log(title: &str, least: f64, most: f64, name: impl Fn(f64) -> String) -> Axis {
+        Axis::new(title, Scale::Log, logarithmic(least, most), name)
+    }
+
+    fn new(
+        title: &str,
+        scale: Scale,
+        (range, marked): ((f64, f64), Vec<f64>),
+        name: impl Fn(f64) -> String,
+    ) -> Axis {
+        let marks = marked.into_iter().map(|value| (value, name(value))).collect();
+        Axis { title: title.to_owned(), scale, marks, range }
     }
 
     /// Where a value lies, from 0 to 1.
@@ -185,7 +187,7 @@ mod tests {
         for (most, end, marks) in
             [(0.0, 1.0, 6), (1.0, 1.0, 6), (7.0, 8.0, 5), (47_000.0, 50_000.0, 6), (0.3, 0.3, 4)]
         {
-            let axis = Axis::new("", Scale::Linear, most, |value| value.to_string());
+            let axis = Axis::linear("", most, |value| value.to_string());
             assert!((axis.range.1 - end).abs() < 1e-9, "{most}: {:?}", axis.range);
             assert_eq!(axis.marks.len(), marks, "{most}: {:?}", axis.marks);
         }
@@ -193,7 +195,7 @@ mod tests {
 
     #[test]
     fn logarithmic_axes_are_marked_at_powers_of_ten() {
-        let axis = Axis::from_to("", 25.0, 3_000.0, |value| value.to_string());
+        let axis = Axis::log("", 25.0, 3_000.0, |value| value.to_string());
         assert_eq!(axis.range, (10.0, 10_000.0));
         assert!((axis.part(1_000.0) - 2.0 / 3.0).abs() < 1e-9);
         assert!(axis.part(1.0).abs() < f64::EPSILON, "below its begin is at it");
@@ -201,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_plot_holds_its_lines_and_no_markup_of_others() {
-        let axis = Axis::new("x", Scale::Linear, 10.0, |value| value.to_string());
+        let axis = Axis::linear("x", 10.0, |value| value.to_string());
         let line = Line { name: "a<b&\"c\"".to_owned(), points: vec![(0.0, 0.0), (10.0, 10.0)] };
         let svg = plot("<script>", &axis, &axis, &[line]);
         assert!(svg.contains("a&lt;b&amp;&quot;c&quot;") && !svg.contains("<script>"), "{svg}");

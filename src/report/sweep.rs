@@ -7,6 +7,7 @@
     reason = "figures are shown with a few digits, and none is negative"
 )]
 
+use super::bench::RATE_REACHED;
 use super::json::Json;
 use super::table::Table;
 use super::units;
@@ -30,12 +31,9 @@ pub struct Step {
     pub is_doubtful: bool,
 }
 
-/// A rate is reached from this part of it on.
-const REACHED: f64 = 0.99;
-
 impl Step {
     fn is_reached(&self) -> bool {
-        self.answered >= self.asked * REACHED && self.failures == 0
+        self.answered >= self.asked * RATE_REACHED && self.failures == 0
     }
 
     /// Throughput over delay: it grows as long as more load brings more than it costs

@@ -32,6 +32,12 @@ pub fn count(count: u64) -> String {
     text
 }
 
+/// How many there were a second; nothing took no time at all.
+#[allow(clippy::cast_precision_loss, reason = "figures are shown with a few digits")]
+pub fn per_second(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE)
+}
+
 /// A stretch of time that people wait through: `12.3 s` below a minute, then `2 min 3 s`,
 /// `1 h 2 min 3 s`, `4 d 1 h 2 min 3 s`.
 pub fn span(time: Duration) -> String {
