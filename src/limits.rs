@@ -138,8 +138,15 @@ pub const KEEPALIVE_AFTER_S: u64 = 120;
 /// Seconds between two such questions; `user_timeout` says how many go unanswered.
 pub const KEEPALIVE_INTERVAL_S: u64 = 15;
 
-/// Blocks a worker keeps for reuse; the rest go back to the allocator.
+/// Blocks of each size that a worker keeps for reuse; the rest go back to the allocator.
 pub const SPARE_ASSEMBLIES_MAX: usize = 64;
+
+/// Bytes of the block of a request of which little has come. Holds the head of a browser, so that
+/// who sends slowly costs no page of memory.
+pub const SMALL_BLOCK_BYTES: usize = 1024;
+
+/// With more unread bytes than this a request gets a whole block: what comes next needs room.
+pub const SMALL_UNREAD_MAX: usize = 768;
 
 /// Bytes of a body buffer that is kept for reuse; a larger one goes back to the allocator.
 pub const SPARE_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -199,6 +206,7 @@ pub const LATENCY_MAX_NS: u64 = 60_000_000_000;
 pub const LATENCY_DIGITS: u8 = 3;
 
 const _: () = assert!(BLOCK_BYTES <= u16::MAX as usize);
+const _: () = assert!(SMALL_UNREAD_MAX < SMALL_BLOCK_BYTES && SMALL_BLOCK_BYTES < BLOCK_BYTES);
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(PAGE_BYTES));
 const _: () = assert!(HEAD_BYTES_MAX * 2 <= BLOCK_BYTES);
 const _: () = assert!(METHOD_BYTES_MAX < HEAD_BYTES_MAX);

@@ -60,6 +60,26 @@ fn unavailable(client: &mut Client) {
 }
 
 #[test]
+fn a_request_in_pieces_outgrows_the_block_it_began_in() {
+    let server = server(settings(|_| {}));
+    for len in [0, 300, 700, 1_100, 5_000, 100_000] {
+        let body = "b".repeat(len);
+        let filler = "f".repeat(len.min(5_000));
+        let request = format!(
+            "POST /body HTTP/1.1\r\nHost: x\r\nFiller: {filler}\r\nContent-Length: {len}\r\n\r\n{body}"
+        );
+        for piece in [100, 769, 1_025] {
+            let mut client = Client::to(&server);
+            for part in request.as_bytes().chunks(piece) {
+                client.send(part);
+            }
+            assert_eq!(client.answer().text(), body, "{len} in pieces of {piece}");
+        }
+    }
+    finish(server);
+}
+
+#[test]
 fn an_address_may_have_so_many_connections_and_others_have_theirs() {
     let server = server(settings(|settings| settings.connections_per_address_max = Some(2)));
     let mut first = Client::from("127.0.0.2", &server);

@@ -4,20 +4,21 @@
 #[derive(Debug)]
 pub struct Pool<T> {
     spare: Vec<Box<T>>,
+    make: fn() -> T,
     spare_max: usize,
     leased: usize,
 }
 
-impl<T: Default> Pool<T> {
-    /// An empty pool that keeps at most `spare_max` values for reuse.
-    pub fn new(spare_max: usize) -> Pool<T> {
-        Pool { spare: Vec::with_capacity(spare_max), spare_max, leased: 0 }
+impl<T> Pool<T> {
+    /// An empty pool of what `make` makes, that keeps at most `spare_max` values for reuse.
+    pub fn new(spare_max: usize, make: fn() -> T) -> Pool<T> {
+        Pool { spare: Vec::with_capacity(spare_max), make, spare_max, leased: 0 }
     }
 
     /// A value as it was returned, or a new one.
     pub fn lease(&mut self) -> Box<T> {
         self.leased += 1;
-        self.spare.pop().unwrap_or_default()
+        self.spare.pop().unwrap_or_else(|| Box::new((self.make)()))
     }
 
     /// Takes a value back, or frees it if enough are kept.
@@ -44,7 +45,7 @@ mod tests {
 
     #[test]
     fn the_last_returned_is_leased_first_and_the_spare_are_bounded() {
-        let mut pool = Pool::<u32>::new(1);
+        let mut pool = Pool::<u32>::new(1, u32::default);
         let (mut first, second) = (pool.lease(), pool.lease());
         assert_eq!(pool.leased(), 2);
         *first = 7;
@@ -58,6 +59,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "not leased")]
     fn returning_more_than_was_leased_is_a_bug() {
-        Pool::<u32>::new(1).give_back(Box::new(1));
+        Pool::<u32>::new(1, u32::default).give_back(Box::new(1));
     }
 }

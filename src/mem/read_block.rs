@@ -1,14 +1,14 @@
-//! A receive block: received, not yet consumed bytes in one fixed piece of memory.
+//! A receive block: received, not yet consumed bytes in a piece of memory that does not grow.
 //! Knows nothing of where they come from or what they mean.
 //!
 //! ```text
-//!   0 ........ start ........ end ........ BLOCK_BYTES
+//!   0 ........ start ........ end ........ size
 //!     consumed       unread       space
 //! ```
 
 use crate::limits::{BLOCK_BYTES, PAGE_BYTES};
 
-/// A block of [`BLOCK_BYTES`] with `0 ≤ start ≤ end ≤ BLOCK_BYTES`.
+/// A block with `0 ≤ start ≤ end ≤ size`.
 #[derive(Debug)]
 pub struct ReadBlock {
     bytes: Box<[u8]>,
@@ -19,13 +19,35 @@ pub struct ReadBlock {
 }
 
 impl Default for ReadBlock {
+    /// A block of [`BLOCK_BYTES`].
     fn default() -> ReadBlock {
-        // Zeroed by the kernel on first touch: pages that nothing is received into stay unmapped.
-        ReadBlock { bytes: vec![0; BLOCK_BYTES].into_boxed_slice(), start: 0, end: 0, touched: 0 }
+        ReadBlock::new(BLOCK_BYTES)
     }
 }
 
 impl ReadBlock {
+    /// An empty block of `size` bytes.
+    pub fn new(size: usize) -> ReadBlock {
+        // Zeroed by the kernel on first touch: pages that nothing is received into stay unmapped.
+        ReadBlock { bytes: vec![0; size].into_boxed_slice(), start: 0, end: 0, touched: 0 }
+    }
+
+    /// How many bytes it can hold.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes the unread bytes of another block, behind its own.
+    ///
+    /// # Panics
+    /// If there is not so much space.
+    pub fn take(&mut self, from: &mut ReadBlock) {
+        let unread = from.unread();
+        self.space_mut()[..unread.len()].copy_from_slice(unread);
+        self.fill(unread.len());
+        from.clear();
+    }
+
     /// Where the next bytes are received.
     #[inline]
     pub fn space_mut(&mut self) -> &mut [u8] {
@@ -43,9 +65,10 @@ impl ReadBlock {
         self.touched = self.touched.max(self.end);
     }
 
-    /// Bytes that may be resident: whole pages, up to the furthest that was ever filled.
+    /// Bytes that may be resident: whole pages, up to the furthest that was ever filled, or all
+    /// of a block that is smaller.
     pub fn resident(&self) -> usize {
-        self.touched.next_multiple_of(PAGE_BYTES)
+        self.touched.next_multiple_of(PAGE_BYTES).min(self.bytes.len())
     }
 
     /// Everything received, consumed bytes included: what offsets of a head refer to.
@@ -190,6 +213,16 @@ mod tests {
         block.fill(PAGE_BYTES);
         block.clear();
         assert_eq!(block.resident(), 2 * PAGE_BYTES);
+    }
+
+    #[test]
+    fn a_block_takes_what_another_has_not_consumed() {
+        let mut small = ReadBlock::new(8);
+        let mut block = filled(b"abcdef");
+        block.consume(4);
+        small.take(&mut block);
+        assert_eq!((small.unread(), block.is_drained()), (&b"ef"[..], true));
+        assert_eq!((small.resident(), small.size()), (8, 8));
     }
 
     #[test]

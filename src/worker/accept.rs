@@ -162,7 +162,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     fn turn_away(&mut self, stream: &K::Stream, reason: CloseReason) {
         self.stats.close(reason);
         if self.parts.settings.connections_full == WhenFull::Refuse {
-            let space = self.hot.block.space_mut();
+            let space = self.assemblies.hot.block.space_mut();
             let (kernel, outbox) = (&mut self.kernel, &mut self.outbox);
             answer_unavailable(kernel, stream, space, outbox, &mut self.stats);
         }

@@ -136,8 +136,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     #[inline]
     fn receive(&mut self, key: Key, since: Moment) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let assembly = connection.assembly.as_mut().unwrap_or(&mut self.hot);
-        assembly.make_space();
+        let assembly = self.assemblies.space(&mut connection.assembly);
         let space = assembly.block.space_mut();
         debug_assert!(!space.is_empty(), "limits leave room for the rest of a head");
         let event = match self.kernel.receive(&connection.stream, space) {
@@ -176,7 +175,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let mut cx = Context {
             now: self.now,
             settings: &self.parts.settings,
-            assembly: connection.assembly.as_mut().unwrap_or(&mut self.hot),
+            assembly: connection.assembly.as_mut().unwrap_or(&mut self.assemblies.hot),
             outbox: &mut self.outbox,
             handler: &mut self.handler,
             tally: &mut self.stats.tally,
@@ -206,7 +205,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     #[inline]
     pub(super) fn settle_assembly(&mut self, key: Key, want: Want) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let assembly = connection.assembly.as_mut().unwrap_or(&mut self.hot);
+        let assembly = connection.assembly.as_mut().unwrap_or(&mut self.assemblies.hot);
         if matches!(want, Want::Close(_) | Want::Drop(_)) {
             // It may have ended before, while its last answer waits to be sent.
             connection.dropped += assembly.block.unread().len() as u32;
@@ -214,11 +213,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
         let is_idle = assembly.is_idle();
         match connection.assembly.take() {
-            Some(own) if is_idle => self.pool.give_back(own),
-            None if !is_idle => {
-                let spare = self.pool.lease();
-                connection.assembly = Some(std::mem::replace(&mut self.hot, spare));
-            }
+            Some(own) if is_idle => self.assemblies.give_back(own),
+            None if !is_idle => connection.assembly = Some(self.assemblies.keep()),
             kept => connection.assembly = kept,
         }
     }
@@ -374,8 +370,11 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// Reads and drops what a lingering connection's peer still sends.
     fn linger(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        debug_assert!(self.hot.is_idle(), "between two connections nothing is in the block");
-        match self.kernel.receive(&connection.stream, self.hot.block.space_mut()) {
+        debug_assert!(
+            self.assemblies.hot.is_idle(),
+            "between two connections nothing is in the block"
+        );
+        match self.kernel.receive(&connection.stream, self.assemblies.hot.block.space_mut()) {
             Ok(len) if len > 0 => {
                 self.stats.bytes_received += len as u64;
                 connection.dropped = connection.dropped.saturating_add(len as u32);
@@ -412,7 +411,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         self.per_address.leave(connection.peer.ip());
         if let Some(mut assembly) = connection.assembly {
             assembly.clear();
-            self.pool.give_back(assembly);
+            self.assemblies.give_back(assembly);
         }
         self.accept_after_close();
     }

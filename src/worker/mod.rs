@@ -2,6 +2,7 @@
 //! Knows no concrete application, no signals and no configuration files.
 
 mod accept;
+mod assemblies;
 mod connection;
 mod deadlines;
 mod drive;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accept::Accepting;
+use assemblies::Assemblies;
 use connection::{Connection, Noted};
 pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
 use overload::Overload;
@@ -29,11 +31,9 @@ use crate::api::{Blocking, Board, Handler, Outbox, Parcel, Pulse, Remote};
 use crate::clock::Moment;
 use crate::limits::{
     EVENTS_PER_TURN, LINGER_BYTES_MAX, MAIL_PER_TURN, PUBLISH_INTERVAL_MS, PUT_OFF_TIME_US,
-    SPARE_ASSEMBLIES_MAX,
 };
-use crate::mem::{Key, Pool, Slab, TimerWheel};
+use crate::mem::{Key, Slab, TimerWheel};
 use crate::proto::CloseReason;
-use crate::proto::http1::Assembly;
 use crate::settings::Settings;
 use crate::sys::{Kernel, Readiness, Token};
 
@@ -95,9 +95,7 @@ pub struct Worker<K: Kernel, H> {
     ready: Vec<Readiness>,
     connections: Slab<Connection<K::Stream>>,
     wheel: TimerWheel,
-    /// Serves every connection whose requests arrive whole, so it stays in the cache.
-    hot: Box<Assembly>,
-    pool: Pool<Assembly>,
+    assemblies: Assemblies,
     outbox: Outbox,
     remote: Remote,
     /// Memory that connections hold, in [`connection::HELD_UNIT`]s.
@@ -123,7 +121,6 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// A worker that has not yet had a turn, on a kernel that reports its listeners.
     pub fn new(mut kernel: K, handler: H, parts: WorkerParts, mailbox: Mailbox) -> Worker<K, H> {
         let now = kernel.now();
-        let mut pool = Pool::new(SPARE_ASSEMBLIES_MAX);
         let pulse = Arc::clone(parts.board.pulse(parts.index));
         pulse.name_routes(handler.routes());
         let home = Arc::new(mailbox.post(kernel.waker()));
@@ -136,8 +133,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             ready: Vec::with_capacity(EVENTS_PER_TURN),
             connections: Slab::new(parts.connections_max),
             wheel: TimerWheel::new(parts.connections_max),
-            hot: pool.lease(),
-            pool,
+            assemblies: Assemblies::new(),
             outbox: Outbox::new(server_name, kernel.unix_seconds(), remote.clone()),
             remote,
             held: 0,
@@ -200,7 +196,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     /// Blocks leased by connections whose request is incomplete.
     pub fn assemblies_leased(&self) -> usize {
-        self.pool.leased() - 1
+        self.assemblies.leased()
     }
 
     /// Entries of the timer wheel: one a connection.

@@ -25,8 +25,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// Receives the header, or more of it.
     pub(super) fn receive_preface(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let assembly = connection.assembly.as_mut().unwrap_or(&mut self.hot);
-        assembly.make_space();
+        let assembly = self.assemblies.space(&mut connection.assembly);
         match self.kernel.receive(&connection.stream, assembly.block.space_mut()) {
             Ok(0) => {
                 let is_silent = assembly.is_idle();
@@ -86,11 +85,10 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// Ends a connection that nobody served.
     fn give_up(&mut self, key: Key, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let assembly = connection.assembly.as_mut().unwrap_or(&mut self.hot);
-        assembly.clear();
+        connection.assembly.as_mut().unwrap_or(&mut self.assemblies.hot).clear();
         let refuses = self.parts.settings.connections_full == WhenFull::Refuse;
         if reason == CloseReason::AddressLimit && refuses {
-            let (stream, space) = (&connection.stream, assembly.block.space_mut());
+            let (stream, space) = (&connection.stream, self.assemblies.hot.block.space_mut());
             let (kernel, outbox) = (&mut self.kernel, &mut self.outbox);
             answer_unavailable(kernel, stream, space, outbox, &mut self.stats);
         }

@@ -244,6 +244,11 @@ impl Script {
         if random.one_in(4) {
             self.bytes.extend_from_slice(b"User-Agent: simulated/1 (any; thing)\r\n");
         }
+        if random.one_in(8) {
+            // Around what fits into a small block.
+            let cookie = "c".repeat(random.between(500, 1_200));
+            self.text(format_args!("Cookie: {cookie}\r\n"));
+        }
         let expects = has_body && random.one_in(6);
         if expects {
             self.bytes.extend_from_slice(b"Expect: 100-continue\r\n");

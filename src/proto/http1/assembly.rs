@@ -3,7 +3,7 @@
 
 use super::body::BodyReader;
 use crate::api::Sink;
-use crate::limits::SPARE_BODY_BYTES_MAX;
+use crate::limits::{SMALL_BLOCK_BYTES, SMALL_UNREAD_MAX, SPARE_BODY_BYTES_MAX};
 use crate::mem::ReadBlock;
 use crate::wire::head::Head;
 use crate::wire::parse::Progress;
@@ -33,6 +33,47 @@ pub struct Assembly {
 }
 
 impl Assembly {
+    /// One for a request of which little has come: its block is small.
+    pub fn small() -> Assembly {
+        Assembly { block: ReadBlock::new(SMALL_BLOCK_BYTES), ..Assembly::default() }
+    }
+
+    /// Whether its block is a small one.
+    pub fn is_small(&self) -> bool {
+        self.block.size() == SMALL_BLOCK_BYTES
+    }
+
+    /// Whether what is in it leaves room for more in a small block.
+    pub fn fits_small(&self) -> bool {
+        self.block.unread().len() <= SMALL_UNREAD_MAX
+    }
+
+    /// Whether what is in it may move to the front of a block: spans of a whole head may not.
+    pub fn is_movable(&self) -> bool {
+        self.head_len == 0 || self.block.start() == 0
+    }
+
+    /// Takes over the request of another assembly, which is movable.
+    ///
+    /// # Panics
+    /// If its own block is too small for what has come of it.
+    pub fn take(&mut self, from: &mut Assembly) {
+        debug_assert!(self.is_idle(), "it has a request of its own");
+        from.make_space();
+        self.block.take(&mut from.block);
+        self.head.clone_from(&from.head);
+        self.progress = from.progress;
+        self.head_len = from.head_len;
+        self.target = from.target;
+        self.keep_alive = from.keep_alive;
+        self.reader = std::mem::take(&mut from.reader);
+        self.body = std::mem::take(&mut from.body);
+        self.sink = from.sink.take();
+        self.sink_route = from.sink_route;
+        self.trailers = std::mem::take(&mut from.trailers);
+        from.clear();
+    }
+
     /// Whether nothing would be lost if another connection used it.
     #[inline]
     pub fn is_idle(&self) -> bool {
@@ -41,7 +82,7 @@ impl Assembly {
 
     /// Bytes of memory that may be resident for it.
     pub fn held(&self) -> usize {
-        self.block.resident() + self.body.capacity()
+        size_of::<Assembly>() + self.block.resident() + self.body.capacity()
     }
 
     /// Makes all the room there is. Offsets into the block are made again if it moved.
