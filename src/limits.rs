@@ -87,12 +87,16 @@ pub const EVENTS_PER_TURN: usize = 256;
 
 /// How long one turn serves connections that have something under way, after those that have
 /// not: a request that comes whole waits so long for them, and for one more of them.
-pub const PUT_OFF_TIME_US: u64 = 100;
+pub const PUT_OFF_TIME_US: u64 = 50;
+
+/// How long one turn accepts, and how long it serves deadlines, each with an answer and an end:
+/// a request that comes meanwhile waits so long, and for one more of them.
+pub const STEP_TIME_US: u64 = 25;
 
 /// Connections accepted in one turn and per listener, at some 10 µs each.
 pub const ACCEPTS_PER_TURN: usize = 16;
 
-/// Deadlines served in one turn, each with an answer and an end.
+/// Deadlines served in one turn.
 pub const EXPIRED_PER_TURN: usize = 16;
 
 /// Entries of the timer wheel looked at in one turn; the wheel remembers where it stopped.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::connection::{Connection, Stage};
-use super::{Stats, Worker};
+use super::{STEP_TIME, Stats, Worker};
 use crate::api::{Asked, Error, Handler, Outbox, Persist, RequestKey};
 use crate::clock::Moment;
 use crate::limits::{ACCEPT_LOG_INTERVAL_MS, ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN};
@@ -47,6 +47,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
         for index in ready.iter().filter_map(|readiness| readiness.token.as_listener()) {
             let mut aborted = 0;
+            let until = self.kernel.lap() + STEP_TIME;
             for _ in 0..ACCEPTS_PER_TURN {
                 if self.accepting != Accepting::Open {
                     return;
@@ -56,6 +57,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                     Attempt::Aborted => aborted += 1,
                     Attempt::Empty => break,
                     Attempt::Stopped => return,
+                }
+                if self.kernel.lap() >= until {
+                    break;
                 }
             }
             if aborted == ACCEPTS_PER_TURN {

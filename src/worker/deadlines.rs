@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::Worker;
 use super::accept::Accepting;
+use super::{STEP_TIME, Worker};
 use crate::api::Handler;
 use crate::clock::Moment;
 use crate::limits::{ENTRIES_PER_TURN, EXPIRED_PER_TURN, TICK_MS};
@@ -58,6 +58,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     pub(super) fn expire_deadlines(&mut self) {
         let tick = tick_at(self.now);
         let mut expired = 0;
+        let mut until = None;
         for _ in 0..ENTRIES_PER_TURN {
             let Some(index) = self.wheel.expire(tick) else { break };
             let Some(key) = self.connections.key_at(index) else { continue };
@@ -67,9 +68,10 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                 self.wheel.arm(index, tick_for(deadline));
                 continue;
             }
+            let until = *until.get_or_insert_with(|| self.kernel.lap() + STEP_TIME);
             self.drive_deadline(key);
             expired += 1;
-            if expired == EXPIRED_PER_TURN {
+            if expired == EXPIRED_PER_TURN || self.kernel.lap() >= until {
                 break;
             }
         }

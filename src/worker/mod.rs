@@ -31,6 +31,7 @@ use crate::api::{Blocking, Board, Handler, Outbox, Parcel, Pulse, Remote};
 use crate::clock::Moment;
 use crate::limits::{
     EVENTS_PER_TURN, LINGER_BYTES_MAX, MAIL_PER_TURN, PUBLISH_INTERVAL_MS, PUT_OFF_TIME_US,
+    STEP_TIME_US,
 };
 use crate::mem::{Key, Slab, TimerWheel};
 use crate::proto::CloseReason;
@@ -40,6 +41,7 @@ use crate::sys::{Kernel, Readiness, Token};
 const _: () = assert!(LINGER_BYTES_MAX < u32::MAX as usize);
 
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(PUBLISH_INTERVAL_MS);
+const STEP_TIME: Duration = Duration::from_micros(STEP_TIME_US);
 const PUT_OFF_TIME: Duration = Duration::from_micros(PUT_OFF_TIME_US);
 
 /// What a worker is made of besides its kernel and its application.

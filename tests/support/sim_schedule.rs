@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use corelane::api::{Board, NoBlocking};
 use corelane::clock::Clock;
-use corelane::limits::TICK_MS;
 use corelane::proto::CloseReason;
 use corelane::sys::Kernel;
 use corelane::wire::refusal::Refusal;
@@ -350,7 +349,6 @@ fn judge_turn<H: corelane::Handler>(
     if closed > stats.accepted || stats.accepted - closed > open as u64 {
         world.note(format!("{} accepted, {closed} closed, {open} open", stats.accepted));
     }
-    world.judge_deadlines(Duration::from_millis(TICK_MS + 1));
 }
 
 /// What must hold once nobody will do anything any more.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use corelane::clock::Moment;
-use corelane::limits::{BLOCK_BYTES, EVENTS_PER_TURN, LINGER_BYTES_MAX};
+use corelane::limits::{BLOCK_BYTES, EVENTS_PER_TURN, LINGER_BYTES_MAX, TICK_MS};
 use corelane::sys::{Interest, Readiness, Token};
 use corelane::worker::{Mail, Post};
 use corelane::{Error, Reply, Settings};
@@ -348,6 +348,10 @@ impl World {
     }
 
     pub(crate) fn wait(&mut self, ready: &mut Vec<Readiness>, timeout: Option<Duration>) {
+        if timeout != Some(Duration::ZERO) {
+            // Otherwise the last turn had no time for all of them, and the next one goes on.
+            self.judge_deadlines();
+        }
         self.now = self.now + self.load.end_turn();
         let before = self.now;
         self.end_turn();
@@ -661,8 +665,9 @@ impl World {
         }
     }
 
-    /// The connections that should have been looked at by now.
-    pub(crate) fn judge_deadlines(&mut self, slack: Duration) {
+    /// The connections that should have been looked at before the worker rests.
+    fn judge_deadlines(&mut self) {
+        let slack = Duration::from_millis(TICK_MS + 1);
         for client in 0..self.pipes.len() {
             let pipe = &self.pipes[client];
             if pipe.place == Place::Open && !self.is_left(client) {
