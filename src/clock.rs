@@ -33,6 +33,25 @@ impl Moment {
     }
 }
 
+/// A moment in steps of 67 ms, in half the space; nine years are as good as never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoarseMoment(u32);
+
+impl CoarseMoment {
+    const STEP_BITS: u32 = 26;
+
+    /// The last step at or before `moment`.
+    pub fn before(moment: Moment) -> CoarseMoment {
+        CoarseMoment(u32::try_from(moment.0 >> Self::STEP_BITS).unwrap_or(u32::MAX))
+    }
+
+    /// Where it lies.
+    #[inline]
+    pub const fn moment(self) -> Moment {
+        if self.0 == u32::MAX { Moment::NEVER } else { Moment((self.0 as u64) << Self::STEP_BITS) }
+    }
+}
+
 impl Add<Duration> for Moment {
     type Output = Moment;
 
@@ -94,6 +113,16 @@ mod tests {
         assert_eq!(early - late, Duration::ZERO);
         assert_eq!(Moment::NEVER + Duration::from_secs(1), Moment::NEVER);
         assert_eq!(early + Duration::MAX, Moment::NEVER);
+    }
+
+    #[test]
+    fn a_coarse_moment_is_at_most_a_step_before_its_moment_and_never_stays_never() {
+        for nanos in [0, 66_999_999, 67_108_864, 123_456_789_012_345] {
+            let moment = Moment::from_nanos(nanos);
+            let coarse = CoarseMoment::before(moment).moment();
+            assert!(coarse <= moment && moment - coarse < Duration::from_millis(68), "{nanos}");
+        }
+        assert_eq!(CoarseMoment::before(Moment::NEVER).moment(), Moment::NEVER);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A slot of the worker's table: transport, protocol, deadline. Data without logic of its own.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
 
 use crate::clock::Moment;
 use crate::mem::SendQueue;
@@ -15,19 +15,13 @@ pub(super) const HELD_UNIT: usize = 1024;
 pub(super) struct Connection<S> {
     pub(super) stream: S,
     pub(super) protocol: Http1,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Peer,
     /// Leased while a request is incomplete.
     pub(super) assembly: Option<Box<Assembly>>,
     /// What the kernel refused to take.
-    pub(super) backlog: Option<Box<SendQueue>>,
-    /// The one moment at which it is looked at again.
-    pub(super) deadline: Moment,
-    /// When the turn saw the bytes that are being answered.
+    pub(super) backlog: Option<Box<Backlog>>,
+    /// When the turn saw the bytes that are being answered, or the connection began to linger.
     pub(super) seen: Moment,
-    /// When the peer takes its answers too slowly, if the kernel takes nothing more by then.
-    pub(super) send_patience: Moment,
-    /// Answers whose last byte is in the backlog: their service time is not over.
-    pub(super) unmeasured: u32,
     /// Bytes read and dropped since it lingers.
     pub(super) dropped: u32,
     /// Memory of its assembly and its backlog, in [`HELD_UNIT`]s.
@@ -35,6 +29,47 @@ pub(super) struct Connection<S> {
     pub(super) interest: Interest,
     pub(super) stage: Stage,
     pub(super) noted: Noted,
+}
+
+/// Answers that wait for the kernel.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    pub(super) queue: SendQueue,
+    /// When the peer takes them too slowly, if the kernel takes nothing more by then.
+    pub(super) patience: Moment,
+    /// Answers whose last byte is in it: their service time is not over.
+    pub(super) unmeasured: u32,
+}
+
+/// A socket address without the padding and the flow label of the usual type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// An IPv4 address as it is mapped to IPv6.
+    ip: [u8; 16],
+    scope_id: u32,
+    port: u16,
+    is_v4: bool,
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Peer {
+        let (ip, scope_id) = match address {
+            SocketAddr::V4(v4) => (v4.ip().to_ipv6_mapped(), 0),
+            SocketAddr::V6(v6) => (*v6.ip(), v6.scope_id()),
+        };
+        let (port, is_v4) = (address.port(), address.is_ipv4());
+        Peer { ip: ip.octets(), scope_id, port, is_v4 }
+    }
+}
+
+impl From<Peer> for SocketAddr {
+    #[inline]
+    fn from(Peer { ip, scope_id, port, is_v4 }: Peer) -> SocketAddr {
+        match ip {
+            [.., a, b, c, d] if is_v4 => SocketAddr::from(([a, b, c, d], port)),
+            _ => SocketAddr::V6(SocketAddrV6::new(ip.into(), port, 0, scope_id)),
+        }
+    }
 }
 
 /// What the worker does with a connection.
@@ -64,13 +99,10 @@ impl<S> Connection<S> {
         Connection {
             stream,
             protocol: Http1::new(now, expires),
-            peer,
+            peer: peer.into(),
             assembly: None,
             backlog: None,
-            deadline: Moment::NEVER,
             seen: now,
-            send_patience: Moment::NEVER,
-            unmeasured: 0,
             dropped: 0,
             held: 0,
             interest: Interest::Receive,
@@ -86,4 +118,17 @@ impl<S> Connection<S> {
     }
 }
 
-const _: () = assert!(size_of::<Connection<std::os::fd::OwnedFd>>() <= 152);
+const _: () = assert!(size_of::<Connection<std::os::fd::OwnedFd>>() <= 104);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_comes_back_from_its_compact_form() {
+        for text in ["127.0.0.1:80", "[::1]:65535", "[::ffff:1.2.3.4]:1", "[fe80::1%7]:8080"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(SocketAddr::from(Peer::from(address)), address);
+        }
+    }
+}

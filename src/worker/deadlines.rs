@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::accept::Accepting;
+use super::connection::{Connection, Stage};
 use super::{STEP_TIME, Worker};
 use crate::api::Handler;
 use crate::clock::Moment;
@@ -26,30 +27,28 @@ fn tick_for(deadline: Moment) -> u64 {
 }
 
 impl<K: Kernel, H: Handler> Worker<K, H> {
-    /// Works the deadline of a connection out and makes sure that it is looked at by then.
+    /// The one moment at which a connection is looked at again.
     #[inline]
-    pub(super) fn set_deadline(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+    fn deadline(&self, connection: &Connection<K::Stream>) -> Moment {
         let settings = &self.parts.settings;
-        let began = self.draining.map(|drain| drain.began);
-        let deadline = if connection.backlog.is_some() {
-            connection.send_patience
+        if connection.stage == Stage::Lingering {
+            connection.seen + settings.linger_time
+        } else if let Some(backlog) = &connection.backlog {
+            backlog.patience
         } else {
+            let began = self.draining.map(|drain| drain.began);
             connection.protocol.deadline(settings, began)
-        };
-        connection.deadline = deadline;
-        let tick = tick_for(deadline);
-        // Later is lazy: the entry comes up, finds the new deadline, and goes there.
-        if self.wheel.armed_for(key.index()).is_none_or(|armed| armed > tick) {
-            self.wheel.arm(key.index(), tick);
         }
     }
 
-    /// As [`Worker::set_deadline`] for a deadline that is not the protocol's.
-    pub(super) fn set_deadline_to(&mut self, key: Key, deadline: Moment) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.deadline = deadline;
-            self.wheel.arm(key.index(), tick_for(deadline));
+    /// Makes sure that a connection is looked at when its deadline comes.
+    #[inline]
+    pub(super) fn set_deadline(&mut self, key: Key) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let tick = tick_for(self.deadline(connection));
+        // Later is lazy: the entry comes up, finds the new deadline, and goes there.
+        if self.wheel.armed_for(key.index()).is_none_or(|armed| armed > tick) {
+            self.wheel.arm(key.index(), tick);
         }
     }
 
@@ -62,8 +61,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         for _ in 0..ENTRIES_PER_TURN {
             let Some(index) = self.wheel.expire(tick) else { break };
             let Some(key) = self.connections.key_at(index) else { continue };
-            let Some(connection) = self.connections.get_mut(key) else { continue };
-            let deadline = connection.deadline;
+            let Some(connection) = self.connections.get(key) else { continue };
+            let deadline = self.deadline(connection);
             if deadline > self.now {
                 self.wheel.arm(index, tick_for(deadline));
                 continue;

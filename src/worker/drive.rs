@@ -2,8 +2,9 @@
 //! Knows no formats; what the bytes mean is the protocol's.
 
 use std::io;
+use std::net::SocketAddr;
 
-use super::connection::{HELD_UNIT, Noted, Stage};
+use super::connection::{Backlog, HELD_UNIT, Noted, Stage};
 use super::{PutOff, Worker};
 use crate::api::{Delivery, Handler, RequestKey};
 use crate::clock::Moment;
@@ -180,7 +181,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             handler: &mut self.handler,
             tally: &mut self.stats.tally,
             pulse: &self.pulse,
-            peer: connection.peer,
+            peer: connection.peer.into(),
             key: key.pack(),
             remote: &self.remote,
             memory_left: memory_left(self.parts.memory_max, self.held, connection.held),
@@ -224,8 +225,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let queue = &mut self.outbox.queue;
         if let Some(backlog) = &mut connection.backlog {
-            backlog.append(queue);
-            connection.unmeasured += answers as u32;
+            backlog.queue.append(queue);
+            backlog.unmeasured += answers as u32;
         } else if !queue.is_empty() {
             let before = queue.unsent();
             let sent = send(&mut self.kernel, &connection.stream, queue);
@@ -236,9 +237,11 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                     self.stats.record(self.lap.nanos_since(connection.seen), answers);
                 }
                 Sent::Part => {
-                    connection.backlog = Some(Box::new(queue.take_rest()));
-                    connection.unmeasured = answers as u32;
-                    connection.send_patience = self.now + self.parts.settings.send_time;
+                    connection.backlog = Some(Box::new(Backlog {
+                        queue: queue.take_rest(),
+                        patience: self.now + self.parts.settings.send_time,
+                        unmeasured: answers as u32,
+                    }));
                 }
                 Sent::Failed => {
                     queue.clear();
@@ -253,22 +256,22 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// The kernel has room for the rest of earlier answers.
     fn drive_backlog(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(queue) = &mut connection.backlog else { return };
-        let before = queue.unsent();
-        let sent = send(&mut self.kernel, &connection.stream, queue);
-        let taken = before - queue.unsent();
+        let Some(backlog) = &mut connection.backlog else { return };
+        let before = backlog.queue.unsent();
+        let sent = send(&mut self.kernel, &connection.stream, &mut backlog.queue);
+        let taken = before - backlog.queue.unsent();
         self.stats.bytes_sent += taken as u64;
         let settings = &self.parts.settings;
         if taken > 0 {
             // Bytes buy time, but never more than there was at the start.
-            let patience = connection.send_patience + time_for(taken, settings.send_rate_min);
-            connection.send_patience = patience.min(self.now + settings.send_time);
+            let patience = backlog.patience + time_for(taken, settings.send_rate_min);
+            backlog.patience = patience.min(self.now + settings.send_time);
         }
         match sent {
             Sent::All => {
+                let answers = u64::from(backlog.unmeasured);
                 connection.backlog = None;
                 connection.protocol.on_sent(settings, self.now);
-                let answers = u64::from(std::mem::take(&mut connection.unmeasured));
                 let service = self.kernel.lap().nanos_since(connection.seen);
                 self.stats.record(service, answers);
                 // What was left in the block while the answers waited.
@@ -326,7 +329,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     pub(super) fn account(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let assembly = connection.assembly.as_ref().map_or(0, |assembly| assembly.held());
-        let backlog = connection.backlog.as_ref().map_or(0, |queue| queue.held());
+        let backlog = connection.backlog.as_ref().map_or(0, |backlog| backlog.queue.held());
         let held = (assembly + backlog).div_ceil(HELD_UNIT) as u32;
         if held != connection.held {
             self.held = self.held + u64::from(held) - u64::from(connection.held);
@@ -361,9 +364,10 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
         self.stats.close(reason);
         connection.stage = Stage::Lingering;
+        connection.seen = self.now;
         self.kernel.finish_sending(&connection.stream);
         if self.set_interest(key, Interest::Receive) {
-            self.set_deadline_to(key, self.now + self.parts.settings.linger_time);
+            self.set_deadline(key);
         }
     }
 
@@ -408,7 +412,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let Some(connection) = self.connections.remove(key) else { return };
         self.wheel.disarm(key.index());
         self.held -= u64::from(connection.held);
-        self.per_address.leave(connection.peer.ip());
+        self.per_address.leave(SocketAddr::from(connection.peer).ip());
         if let Some(mut assembly) = connection.assembly {
             assembly.clear();
             self.assemblies.give_back(assembly);

@@ -77,7 +77,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             return;
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.peer = source.unwrap_or(connection.peer);
+        if let Some(source) = source {
+            connection.peer = source.into();
+        }
         connection.stage = Stage::Open;
         self.drive_buffered(key);
     }

@@ -152,7 +152,7 @@ impl Http1 {
         if self.requests >= cx.settings.requests_max {
             self.make_last(CloseReason::RequestsMax);
         }
-        if cx.now >= self.expires {
+        if cx.now >= self.expires.moment() {
             self.make_last(CloseReason::LifetimeOver);
         }
     }

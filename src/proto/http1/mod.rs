@@ -18,7 +18,7 @@ pub use state::{Persistence, Reading, State, Writing};
 
 use super::{CloseReason, Tally, Want};
 use crate::api::{Delivery, Handler, Outbox, Pulse, Remote};
-use crate::clock::Moment;
+use crate::clock::{CoarseMoment, Moment};
 use crate::limits::{BLOCK_BYTES, GATHER_BYTES};
 use crate::settings::Settings;
 use crate::wire::refusal::Refusal;
@@ -75,7 +75,7 @@ pub struct Http1 {
     /// When a body arrives too slowly, if nothing more of it comes.
     patience: Moment,
     /// From when on the next answer is the last.
-    expires: Moment,
+    expires: CoarseMoment,
     /// The answer under way.
     pending: Option<Box<Pending>>,
 }
@@ -100,8 +100,8 @@ enum Step {
 }
 
 impl Http1 {
-    /// The machine of a connection accepted at `now`; from `expires` on its next answer is the
-    /// last.
+    /// The machine of a connection accepted at `now`; from `expires` on, or a step of
+    /// [`CoarseMoment`] earlier, its next answer is the last.
     pub fn new(now: Moment, expires: Moment) -> Http1 {
         Http1 {
             state: State::default(),
@@ -112,7 +112,7 @@ impl Http1 {
             requests: 0,
             since: now,
             patience: now,
-            expires,
+            expires: CoarseMoment::before(expires),
             pending: None,
         }
     }
@@ -149,7 +149,7 @@ impl Http1 {
             Reading::Head => {
                 // A life that ends is a drain of one: what is under way already is answered.
                 let quiet = self.since + settings.idle_time;
-                let quiet = hasten(quiet, self.since, settings, Some(self.expires));
+                let quiet = hasten(quiet, self.since, settings, Some(self.expires.moment()));
                 hasten(quiet, self.since, settings, draining)
             }
             Reading::Body if self.taker == Taker::Assembly => {
@@ -264,7 +264,9 @@ impl Http1 {
                 return Want::Drop(self.last_because);
             }
             Reading::Head if self.requests == 0 => self.end_with(CloseReason::NothingReceived),
-            Reading::Head if cx.now >= self.expires => self.end_with(CloseReason::LifetimeOver),
+            Reading::Head if cx.now >= self.expires.moment() => {
+                self.end_with(CloseReason::LifetimeOver);
+            }
             Reading::Head => self.end_with(CloseReason::IdleTimeout),
             Reading::Body if self.taker == Taker::UnreadySink => self.give_up_sink(cx),
             Reading::Body => self.refuse(cx, Refusal::BodyTooSlow),
