@@ -95,9 +95,14 @@ impl Clock {
         Moment(elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos()))
     }
 
-    /// Whole seconds since 1970-01-01 UTC by the wall clock; 0 if it stands before that.
+    /// Time since 1970-01-01 UTC by the wall clock; zero if it stands before that.
+    pub fn unix_time(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// Whole seconds of that.
     pub fn unix_seconds(&self) -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+        self.unix_time().as_secs()
     }
 }
 

@@ -209,6 +209,10 @@ pub const LATENCY_MAX_NS: u64 = 60_000_000_000;
 /// Significant decimal digits of the histogram: 3 digits with `u32` counts take 111 KiB a worker.
 pub const LATENCY_DIGITS: u8 = 3;
 
+/// Significant decimal digits of the histograms of the stages of a request: 2 digits take 15 KiB
+/// each, and 1 % is finer than what is known of a stage.
+pub const STAGE_DIGITS: u8 = 2;
+
 const _: () = assert!(BLOCK_BYTES <= u16::MAX as usize);
 const _: () = assert!(SMALL_UNREAD_MAX < SMALL_BLOCK_BYTES && SMALL_BLOCK_BYTES < BLOCK_BYTES);
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(PAGE_BYTES));

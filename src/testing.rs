@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::api::{Blocking, Handler, Home, Job, Outbox, Parcel, Pulse, Remote};
 use crate::clock::Moment;
 use crate::proto::http1::{Assembly, Context, Http1};
-use crate::proto::{Tally, Want};
+use crate::proto::{Tally, Want, Watch};
 use crate::settings::Settings;
 use crate::wire::chunked::{ChunkedDecoder, Step};
 use crate::wire::head::Method;
@@ -158,6 +158,7 @@ impl<H: Handler> TestClient<H> {
                 memory_left: usize::MAX,
                 is_overdue: false,
                 is_blocked: false,
+                watch: Watch::default(),
             };
             want = match parcel {
                 Some(Parcel::Answer(request, answer)) => {

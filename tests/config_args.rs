@@ -83,7 +83,7 @@ fn every_setting_has_its_flag() {
          --notsent-bytes 64k --blocking-queue-max 9 --stall-time 20ms --upload-bytes-max 64m \
          --memory-max 8m --requests-max 100 --receive-rate-min 1000 --send-rate-min 2000 \
          --later-time 3s --lifetime-max 30m --rate-time 4s --overload-delay 40ms \
-         --overload-interval 200ms --busy-poll auto",
+         --overload-interval 200ms --busy-poll auto --stage-sampling 7 --server-timing on",
     )
     .settings;
     let mut expected = Settings::default();
@@ -124,6 +124,8 @@ fn every_setting_has_its_flag() {
     expected.user_timeout = Duration::from_secs(20);
     expected.notsent_bytes = 64 * 1024;
     expected.busy_poll = Duration::from_micros(50);
+    expected.stage_sampling = 7;
+    expected.server_timing = true;
     assert_eq!(settings, expected);
 }
 
@@ -301,6 +303,8 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("linger-time", time(settings.linger_time)),
         ("drain-time", time(settings.drain_time)),
         ("drain-idle-time", time(settings.drain_idle_time)),
+        ("stage-sampling", settings.stage_sampling.to_string()),
+        ("server-timing", "off".to_owned()),
         ("server-name", settings.server_name.unwrap()),
     ]
 }

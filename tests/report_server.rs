@@ -14,6 +14,11 @@ fn histogram(values: impl IntoIterator<Item = u64>) -> Histogram<u32> {
 /// A fast and a slow worker.
 fn report() -> ServerReport {
     let times = [histogram((1..=9_000).map(|n| n * 10)), histogram((1..=1_000).map(|n| n * 1_000))];
+    let stages = [
+        ("kernel_queue", merged([&histogram([])])),
+        ("loop_wait", merged([&histogram((1..=9_000).map(|n| n * 3))])),
+        ("parse", merged([&histogram([700, 800])])),
+    ];
     let fast = WorkerRow {
         name: "worker 0".to_owned(),
         cpu: Some(2),
@@ -27,6 +32,7 @@ fn report() -> ServerReport {
         events: vec![("handler_panics", 2), ("table_full", 0)],
         routes: vec![("GET /".to_owned(), 8_000), ("GET /users/{id}".to_owned(), 1_000)],
         service_time: Summary::of(&times[0]),
+        stages: stages.iter().map(|(name, times)| (*name, Summary::of(times))).collect(),
     };
     let slow = WorkerRow {
         name: "worker 1".to_owned(),
@@ -41,8 +47,9 @@ fn report() -> ServerReport {
         events: vec![("handler_panics", 1), ("table_full", 0)],
         routes: vec![("GET /".to_owned(), 1_000)],
         service_time: Summary::of(&times[1]),
+        stages: Vec::new(),
     };
-    ServerReport::new(Duration::from_millis(12_345), vec![fast, slow], merged(&times))
+    ServerReport::new(Duration::from_millis(12_345), vec![fast, slow], merged(&times), &stages)
 }
 
 #[test]
@@ -57,6 +64,15 @@ total              10,000          123  49.5 µs  89.2 µs   900 µs   990 µs  
 
 Service time: from the moment the turn saw the bytes to the moment the kernel took the answer; \
 time in the kernel's queues and on the network is not in it.
+
+stage         count      P50      P90      P99    P99.9   P99.99      max
+kernel_queue      0        -        -        -        -        -        -
+loop_wait     9,000  13.5 µs  24.3 µs  26.7 µs  27.0 µs  27.0 µs  27.0 µs
+parse             2   700 ns   800 ns   800 ns   800 ns   800 ns   800 ns
+
+Stages: the kernel's queue up to the turn, the wait within the turn, then parsing, the handler
+and the send call. Waits are those of all requests, the others of a sample; a percentile of one
+stage is not of the same request as that of another.
 
 answers by status:
   2xx  9,989
@@ -111,6 +127,9 @@ fn the_json_has_its_schema_its_units_and_every_counter() {
     assert_eq!(total["received_bytes"], 1_000_000);
     assert_eq!(total["statuses"]["2xx"], 9_989);
     assert_eq!(total["refusals"]["line_end"], 11);
+    assert_eq!(total["stages"]["kernel_queue"], serde_json::Value::Null);
+    assert_eq!(total["stages"]["loop_wait"]["count"], 9_000);
+    assert_eq!(worker["stages"]["parse"]["max_ns"], 800);
     let service_time = &total["service_time"];
     assert_eq!(service_time["count"], 10_000);
     for key in ["mean_ns", "p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "p99_99_ns", "max_ns"] {
@@ -122,13 +141,14 @@ fn the_json_has_its_schema_its_units_and_every_counter() {
 fn a_server_that_served_nothing_shows_no_made_up_zero() {
     let idle = WorkerRow { name: "worker 0".to_owned(), ..WorkerRow::default() };
     let report =
-        ServerReport::new(Duration::from_secs(3_723), vec![idle], merged([&histogram([])]));
+        ServerReport::new(Duration::from_secs(3_723), vec![idle], merged([&histogram([])]), &[]);
     let text = report.to_text();
     assert!(text.starts_with("corelane ran for 1 h 2 min 3 s: 0 requests on 0 connections, 0 B"));
     let row = text.lines().find(|line| line.starts_with("worker 0")).unwrap();
     let cells: Vec<&str> = row.split_whitespace().collect();
     assert_eq!(cells[2..], ["0", "0", "-", "-", "-", "-", "-", "-"]);
     assert!(text.contains("\ncloses by reason: none\n"), "{text}");
+    assert!(!text.contains("stage"), "{text}");
     let json: serde_json::Value = serde_json::from_str(&report.to_json().to_string()).unwrap();
     assert_eq!(json["total"]["service_time"], serde_json::Value::Null);
 }

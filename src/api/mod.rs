@@ -12,6 +12,7 @@ mod reply;
 mod request;
 mod response;
 mod stream;
+mod timing;
 mod worker_info;
 
 pub use blocking::{Blocking, Job, NoBlocking};
@@ -25,4 +26,5 @@ pub use reply::Reply;
 pub use request::{Params, Request, RequestParts, accepts_json};
 pub use response::{Body, Responded, Response};
 pub use stream::{Intake, Piece, Pull, Sink, Source, Taken};
+pub use timing::Timing;
 pub use worker_info::{Board, ServerStatus, WorkerInfo, WorkerStatus};

@@ -1,10 +1,9 @@
 //! Where answers are written: one a worker, lent to one request after the other.
 //! Knows nothing of the kernel; the worker sends what is queued here.
 
-use std::io;
 use std::time::Duration;
 
-use super::{Error, Later, Piece, Promise, Pull, Remote, RequestKey, Source};
+use super::{Error, Later, Piece, Promise, Pull, Remote, RequestKey, Source, Timing};
 use crate::limits::{
     GATHER_BYTES, HEAD_BYTES_MAX, INLINE_BODY_BYTES_MAX, PIECE_BYTES, SPARE_BODY_BYTES_MAX,
 };
@@ -61,6 +60,7 @@ pub struct Promised {
     pub time: Option<Duration>,
     fields: Vec<u8>,
     has_content_type: bool,
+    timing: Option<Timing>,
 }
 
 /// How a streamed body ends (RFC 9112 section 6).
@@ -93,11 +93,14 @@ struct Answer {
     has_content_type: bool,
     status: Status,
     outcome: Outcome,
+    /// There if the client is told what its request took.
+    timing: Option<Timing>,
 }
 
 impl Answer {
     fn to(asked: Asked) -> Answer {
-        Answer { asked, has_content_type: false, status: Status::OK, outcome: Outcome::Open }
+        let (status, outcome) = (Status::OK, Outcome::Open);
+        Answer { asked, has_content_type: false, status, outcome, timing: None }
     }
 }
 
@@ -188,6 +191,12 @@ impl Outbox {
         self.begin(asked);
         self.fields = promised.fields;
         self.answer.has_content_type = promised.has_content_type;
+        self.answer.timing = promised.timing;
+    }
+
+    /// Has the answer begun tell its client what its request took.
+    pub fn tell(&mut self, timing: Timing) {
+        self.answer.timing = Some(timing);
     }
 
     /// How far the answer is that was begun last.
@@ -281,7 +290,7 @@ impl Outbox {
             body.extend_from_slice(b"{\"error\":{\"status\":");
             body.extend_from_slice(itoa::Buffer::new().format(status.code()).as_bytes());
             body.extend_from_slice(b",\"message\":\"");
-            escape_json(&mut body, message);
+            encode::json_inside(&mut body, message);
             body.extend_from_slice(b"\"}}");
             self.answer(b"Content-Type: application/json\r\n", &body);
         } else {
@@ -427,6 +436,7 @@ impl Outbox {
             time,
             fields: std::mem::take(&mut self.fields),
             has_content_type: self.answer.has_content_type,
+            timing: self.answer.timing,
         });
         later
     }
@@ -460,6 +470,9 @@ impl Outbox {
         if !self.fields.is_empty() {
             out.extend_from_slice(&self.fields);
         }
+        if let Some(timing) = &self.answer.timing {
+            timing.write(out);
+        }
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -471,20 +484,6 @@ fn push_connection(out: &mut Vec<u8>, persist: Persist) {
         Persist::KeepAlive => {}
         Persist::KeepAlive10 => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         Persist::Close => out.extend_from_slice(b"Connection: close\r\n"),
-    }
-}
-
-/// Appends `text` as the inside of a JSON string (RFC 8259 section 7).
-fn escape_json(out: &mut Vec<u8>, text: &str) {
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
-            control if control < ' ' => {
-                // Writing to a vector cannot fail.
-                let _ = io::Write::write_fmt(out, format_args!("\\u{:04x}", control as u32));
-            }
-            _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
     }
 }
 

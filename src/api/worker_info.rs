@@ -37,6 +37,11 @@ impl Board {
         Board { clock, started: clock.now(), published, pulses }
     }
 
+    /// The clock of all workers.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// What a worker shows of its present turn.
     ///
     /// # Panics

@@ -406,8 +406,24 @@ pub(super) struct ServeArgs {
     #[arg(help_heading = PROXIES, default_value = "x-forwarded-for")]
     pub(super) client_address_field: AddressField,
 
+    /// Of how many requests the stages of one are timed
+    ///
+    /// Kernel queue, parse, handler and write, in the report at the end; 0 times none.
+    #[arg(long, env = "CORELANE_STAGE_SAMPLING", value_name = "N", help_heading = ANSWERS)]
+    #[arg(value_parser = number::<u32>, default_value_t = DEFAULTS.stage_sampling)]
+    pub(super) stage_sampling: u32,
+
+    /// Whether answers tell what they took (Server-Timing)
+    ///
+    /// All answers of handlers then carry `Server-Timing: wait;dur=…, parse;dur=…, handler;dur=…`
+    /// in milliseconds, which browsers show.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_SERVER_TIMING", value_name = "on|off", help_heading = ANSWERS)]
+    #[arg(default_value = "off")]
+    pub(super) server_timing: Pin,
+
     /// Value of the Server field; empty leaves it out
-    #[arg(long, env = "CORELANE_SERVER_NAME", value_name = "NAME", help_heading = "Answers")]
+    #[arg(long, env = "CORELANE_SERVER_NAME", value_name = "NAME", help_heading = ANSWERS)]
     #[arg(default_value_t = DEFAULTS.server_name.clone().unwrap_or_default())]
     pub(super) server_name: String,
 }
@@ -416,6 +432,7 @@ const LIMITS: &str = "Limits";
 const CONNECTIONS: &str = "Connections";
 const TIMES: &str = "Times";
 const PROXIES: &str = "Proxies";
+const ANSWERS: &str = "Answers";
 
 static DEFAULTS: LazyLock<Settings> = LazyLock::new(Settings::default);
 

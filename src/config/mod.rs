@@ -206,6 +206,8 @@ fn settings(args: &ServeArgs) -> Settings {
         stall_time: Some(args.stall_time.0).filter(|time| !time.is_zero()),
         backlog: args.backlog,
         busy_poll: args.busy_poll.0,
+        stage_sampling: args.stage_sampling,
+        server_timing: args.server_timing == Pin::On,
         notsent_bytes: u32::try_from(args.notsent_bytes.0).unwrap_or(u32::MAX),
         server_name: Some(args.server_name.clone()).filter(|name| !name.is_empty()),
     }

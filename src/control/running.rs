@@ -6,15 +6,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use super::BlockingPool;
 use super::ends::Ends;
 use super::supervisor::Supervisor;
 use super::{Result, StartError};
 use crate::api::{Board, ServerStatus};
 use crate::proto::CloseReason;
-use crate::report::{ServerReport, Summary, WorkerRow, merged};
+use crate::report::{Latencies, ServerReport, Stage, Summary, WorkerRow};
 use crate::sys::{Signals, Woken};
 use crate::wire::refusal::Refusal;
 use crate::worker::{Mail, Stats};
@@ -186,13 +184,14 @@ struct EndedWorker {
 impl Ended {
     /// The figures of every worker, and of all of them together.
     pub fn report(&self) -> ServerReport {
-        let times: Vec<_> = self.workers.iter().map(|end| end.stats.service_times()).collect();
-        let rows = self.workers.iter().zip(&times).map(|(end, times)| row(end, times)).collect();
-        ServerReport::new(self.uptime, rows, merged(&times))
+        let rows = self.workers.iter().map(row).collect();
+        let latencies: Vec<_> = self.workers.iter().map(|end| &end.stats.latencies).collect();
+        let (service_times, stages) = Latencies::together(&latencies);
+        ServerReport::new(self.uptime, rows, service_times, &stages)
     }
 }
 
-fn row(end: &EndedWorker, service_times: &Histogram<u64>) -> WorkerRow {
+fn row(end: &EndedWorker) -> WorkerRow {
     let EndedWorker { place, stats, routes, stalls } = end;
     let tally = &stats.tally;
     let statuses = [1, 2, 3, 4, 5].map(|class: usize| tally.by_class[class]);
@@ -209,7 +208,10 @@ fn row(end: &EndedWorker, service_times: &Histogram<u64>) -> WorkerRow {
         refusals: Refusal::ALL.map(|r| (r.name(), tally.refusals[r as usize])).to_vec(),
         events: events(stats, *stalls),
         routes: names.zip(tally.by_route.iter().copied()).collect(),
-        service_time: Summary::of(service_times),
+        service_time: Summary::of(&stats.latencies.service_times()),
+        stages: Stage::ALL
+            .map(|stage| (stage.name(), Summary::of(&stats.latencies.stage(stage))))
+            .into(),
     }
 }
 

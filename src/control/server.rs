@@ -15,7 +15,8 @@ use crate::settings::Settings;
 use crate::sys::{self, Signal, Signals};
 
 /// Descriptors a process needs besides its connections: the standard streams, files of the
-/// application, and for each worker its epoll instance, twice, and its mailbox.
+/// application, and for each worker its epoll instance, twice, its mailbox and what has arrivals
+/// stamped.
 const DESCRIPTORS_SPARED: usize = 64;
 
 /// Bytes of memory a worker may use where the kernel does not tell how much there is.
@@ -171,7 +172,7 @@ impl Server {
         }
         let pin = self.pin && workers <= cpus.cpus.len();
         let cpus = (0..workers).map(|index| pin.then(|| cpus.cpus[index])).collect();
-        let per_worker = self.addresses.len() + 3;
+        let per_worker = self.addresses.len() + 4;
         let connections_max = connections_max(&self.settings, workers, per_worker)
             .map_err(|error| StartError::Kernel("read the descriptor limit", error))?;
         let memory_max = memory_max(&self.settings, workers);

@@ -207,10 +207,11 @@ impl Seed {
             .try_for_each(|listener| tuning.apply(listener))
             .map_err(|error| StartError::Kernel("set options of a listener", error))?;
         let addresses = listeners.iter().map(Listener::address).collect();
-        let busy_poll = self.parts.settings.busy_poll;
+        let Settings { busy_poll, stage_sampling, .. } = self.parts.settings;
         let kernel = Linux::new(self.clock, listeners)
             .map_err(|error| StartError::Kernel("make an epoll instance", error))?
-            .busy_polling(busy_poll);
+            .busy_polling(busy_poll)
+            .stamping(stage_sampling > 0);
         let instance = kernel
             .share()
             .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;

@@ -17,6 +17,7 @@ pub mod summary;
 pub mod svg;
 pub mod sweep;
 pub mod table;
+pub mod timings;
 pub mod units;
 
 pub use bench::{BenchReport, BenchSecond, Doubt};
@@ -29,3 +30,4 @@ pub use merge::merged;
 pub use server::{ServerReport, WorkerRow};
 pub use summary::Summary;
 pub use table::Table;
+pub use timings::{Latencies, Stage, Timings};

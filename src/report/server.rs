@@ -19,6 +19,11 @@ pub const SCHEMA: &str = "corelane-report/1";
 pub const SERVICE_TIME: &str = "Service time: from the moment the turn saw the bytes to the moment \
     the kernel took the answer; time in the kernel's queues and on the network is not in it.";
 
+/// What the stages of a [`ServerReport`] measure.
+pub const STAGES: &str = "Stages: the kernel's queue up to the turn, the wait within the turn, then \
+    parsing, the handler\nand the send call. Waits are those of all requests, the others of a \
+    sample; a percentile of one\nstage is not of the same request as that of another.";
+
 /// The first digits of a status, as they are reported.
 pub(super) const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -50,6 +55,8 @@ pub struct WorkerRow {
     pub routes: Vec<(String, u64)>,
     /// Service times; `None` if no request was timed.
     pub service_time: Option<Summary>,
+    /// Times of the stages of requests, in their order; `None` if none was timed.
+    pub stages: Vec<(&'static str, Option<Summary>)>,
 }
 
 /// Everything a server counted from its start to its end.
@@ -62,12 +69,19 @@ pub struct ServerReport {
 }
 
 impl ServerReport {
-    /// A report on these workers. `merged` holds the service times of all of them in nanoseconds
-    /// (see [`merged`](super::merge::merged)): percentiles of the whole cannot be had from theirs.
-    pub fn new(uptime: Duration, workers: Vec<WorkerRow>, merged: Histogram<u64>) -> ServerReport {
+    /// A report on these workers. `merged` holds the service times of all of them in nanoseconds,
+    /// and `stages` those of their stages (see [`merged`](super::merge::merged)): percentiles of
+    /// the whole cannot be had from theirs.
+    pub fn new(
+        uptime: Duration,
+        workers: Vec<WorkerRow>,
+        merged: Histogram<u64>,
+        stages: &[(&'static str, Histogram<u64>)],
+    ) -> ServerReport {
         let mut total = WorkerRow {
             name: "total".to_owned(),
             service_time: Summary::of(&merged),
+            stages: stages.iter().map(|(name, times)| (*name, Summary::of(times))).collect(),
             ..WorkerRow::default()
         };
         for worker in &workers {
@@ -99,6 +113,9 @@ impl ServerReport {
         );
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}\n{SERVICE_TIME}", self.workers_table());
+        if let Some(table) = self.stages_table() {
+            let _ = writeln!(text, "\n{table}\n{STAGES}");
+        }
         let statuses = STATUS_CLASSES.into_iter().zip(total.statuses);
         write_counts(&mut text, "answers by status", statuses);
         let _ = match self.closes_table() {
@@ -141,6 +158,18 @@ impl ServerReport {
         Some(table)
     }
 
+    /// A row for each stage of all workers together; `None` if none was timed.
+    fn stages_table(&self) -> Option<Table> {
+        let stages = &self.total.stages;
+        stages.iter().find(|(_, summary)| summary.is_some())?;
+        let mut table = Table::new(["stage", "count"].into_iter().chain(Summary::FIGURES));
+        for (name, summary) in stages {
+            let count = units::count(summary.map_or(0, |summary| summary.count));
+            table.row([(*name).to_owned(), count].into_iter().chain(figures(*summary)));
+        }
+        Some(table)
+    }
+
     fn workers_table(&self) -> Table {
         let mut table =
             Table::new(["", "requests", "connections"].into_iter().chain(Summary::FIGURES));
@@ -177,16 +206,14 @@ impl WorkerRow {
     fn cells(&self) -> Vec<String> {
         let mut cells =
             vec![self.label(), units::count(self.requests), units::count(self.connections)];
-        match self.service_time {
-            Some(summary) => cells.extend(summary.figures().map(units::nanos)),
-            None => cells.extend(Summary::FIGURES.map(|_| "-".to_owned())),
-        }
+        cells.extend(figures(self.service_time));
         cells
     }
 
     fn to_json(&self) -> Json {
         let statuses = STATUS_CLASSES.into_iter().zip(self.statuses);
-        let service_time = self.service_time.as_ref().map_or(Json::Null, Summary::to_json);
+        let summary = |times: Option<Summary>| times.map_or(Json::Null, |times| times.to_json());
+        let stages = self.stages.iter().map(|(name, times)| (*name, summary(*times)));
         Json::object([
             ("name", Json::text(&self.name)),
             ("cpu", self.cpu.map_or(Json::Null, |cpu| Json::Unsigned(cpu as u64))),
@@ -194,7 +221,8 @@ impl WorkerRow {
             ("connections", Json::Unsigned(self.connections)),
             ("received_bytes", Json::Unsigned(self.bytes_received)),
             ("sent_bytes", Json::Unsigned(self.bytes_sent)),
-            ("service_time", service_time),
+            ("service_time", summary(self.service_time)),
+            ("stages", Json::object(stages)),
             ("statuses", counts_to_json(statuses)),
             ("closes", counts_to_json(self.closes.iter().copied())),
             ("refusals", counts_to_json(self.refusals.iter().copied())),
@@ -202,6 +230,12 @@ impl WorkerRow {
             ("routes", counts_to_json(self.routes.iter().cloned())),
         ])
     }
+}
+
+/// The cells of a summary, or of none.
+fn figures(summary: Option<Summary>) -> [String; Summary::FIGURES.len()] {
+    let figures = summary.map(|summary| summary.figures().map(units::nanos));
+    figures.unwrap_or_else(|| Summary::FIGURES.map(|_| "-".to_owned()))
 }
 
 /// Adds counts by name; a new name goes to the end.

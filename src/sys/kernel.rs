@@ -126,7 +126,20 @@ pub trait Kernel {
     /// `WouldBlock`, or what `recv(2)` names.
     fn receive(&mut self, stream: &Self::Stream, space: &mut [u8]) -> io::Result<usize>;
 
-    /// How long ago the last bytes arrived in the kernel, if it can tell.
+    /// As [`Kernel::receive`], and how long ago the last of the bytes arrived in the kernel, if it
+    /// can tell. Dearer: for those who sample.
+    ///
+    /// # Errors
+    /// As [`Kernel::receive`].
+    fn receive_stamped(
+        &mut self,
+        stream: &Self::Stream,
+        space: &mut [u8],
+    ) -> io::Result<(usize, Option<Duration>)> {
+        self.receive(stream, space).map(|len| (len, None))
+    }
+
+    /// How long ago the last bytes arrived in the kernel, to a few milliseconds, if it can tell.
     fn received_ago(&self, stream: &Self::Stream) -> Option<Duration>;
 
     /// Sends as much of `segments` as the kernel takes, in order. Never raises `SIGPIPE`.

@@ -17,6 +17,7 @@ mod machine;
 mod poll;
 mod resource;
 mod signal;
+mod stamp;
 mod stream;
 mod syscall;
 mod tuning;

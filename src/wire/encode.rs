@@ -58,6 +58,20 @@ fn integer(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
+/// Appends `text` as the inside of a JSON string (RFC 8259 section 7).
+pub fn json_inside(out: &mut Vec<u8>, text: &str) {
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
+            control if control < ' ' => {
+                // Writing to a vector cannot fail.
+                let _ = write!(out, "\\u{:04x}", control as u32);
+            }
+            _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
 /// Whether `bytes` is a token (RFC 9110 section 5.6.2).
 pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty()

@@ -5,13 +5,15 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::connection::{Backlog, HELD_UNIT, Noted, Stage};
+use super::stages::{RequestLaps, receive_sampled};
 use super::{PutOff, Worker};
 use crate::api::{Delivery, Handler, RequestKey};
 use crate::clock::Moment;
 use crate::limits::LINGER_BYTES_MAX;
 use crate::mem::{Key, SendQueue};
 use crate::proto::http1::{Context, time_for};
-use crate::proto::{CloseReason, Want};
+use crate::proto::{CloseReason, Laps, Want, Watch};
+use crate::report;
 use crate::sys::{Interest, Kernel, Readiness, Token};
 
 /// What happened to a connection.
@@ -69,11 +71,13 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
     }
 
-    /// Comes back to a connection that left bytes in its block.
-    pub(super) fn drive_buffered(&mut self, key: Key) {
+    /// Comes back to a connection that left bytes in its block at `since`.
+    pub(super) fn drive_buffered(&mut self, key: Key, since: Moment) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         // What it left is looked at when its answers were sent, or never.
         if connection.backlog.is_none() && connection.stage == Stage::Open {
+            let is_sampled = self.lot.is_drawn();
+            self.begin_stages(since, is_sampled);
             self.step(key, Event::Received);
         }
     }
@@ -140,7 +144,19 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let assembly = self.assemblies.space(&mut connection.assembly);
         let space = assembly.block.space_mut();
         debug_assert!(!space.is_empty(), "limits leave room for the rest of a head");
-        let event = match self.kernel.receive(&connection.stream, space) {
+        let is_sampled = self.lot.is_drawn();
+        let received = if is_sampled {
+            receive_sampled(
+                &mut self.kernel,
+                &connection.stream,
+                space,
+                since,
+                &mut self.stats.latencies,
+            )
+        } else {
+            self.kernel.receive(&connection.stream, space)
+        };
+        let event = match received {
             Ok(0) => Event::PeerClosed,
             Ok(len) => {
                 assembly.block.fill(len);
@@ -152,6 +168,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         };
         if !connection.protocol.is_answering() {
             connection.seen = since;
+        }
+        if matches!(event, Event::Received) {
+            self.begin_stages(since, is_sampled);
         }
         let is_overdue = matches!(event, Event::Received)
             && self.overload.is_due(self.lap)
@@ -171,8 +190,12 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// Lets the protocol work on `event`, sends what it answered, and settles what comes next.
     #[inline]
     fn step(&mut self, key: Key, event: Event) {
+        let watched = self.take_watched();
         let Some(connection) = self.connections.get_mut(key) else { return };
         let answers_before = self.stats.tally.answers;
+        let clock = self.parts.settings.server_timing.then(|| self.parts.board.clock());
+        let (kernel, latencies) = (&mut self.kernel, &mut self.stats.latencies);
+        let mut laps = watched.map(|watched| RequestLaps::new(kernel, latencies, clock, watched));
         let mut cx = Context {
             now: self.now,
             settings: &self.parts.settings,
@@ -187,6 +210,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             memory_left: memory_left(self.parts.memory_max, self.held, connection.held),
             is_overdue: matches!(event, Event::Overdue),
             is_blocked: connection.backlog.is_some(),
+            watch: Watch::by(laps.as_mut().map(|laps| laps as &mut dyn Laps)),
         };
         let protocol = &mut connection.protocol;
         let want = match event {
@@ -199,7 +223,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         };
         let answers = self.stats.tally.answers - answers_before;
         self.settle_assembly(key, want);
-        self.send_answers(key, answers, want);
+        let is_sampled = watched.is_some_and(|watched| watched.is_sampled);
+        self.send_answers(key, answers, want, is_sampled);
     }
 
     /// The connection keeps the assembly if something is left in it, and only then.
@@ -221,7 +246,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     }
 
     #[inline]
-    fn send_answers(&mut self, key: Key, answers: u64, want: Want) {
+    fn send_answers(&mut self, key: Key, answers: u64, want: Want, is_sampled: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let queue = &mut self.outbox.queue;
         if let Some(backlog) = &mut connection.backlog {
@@ -229,12 +254,16 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             backlog.unmeasured += answers as u32;
         } else if !queue.is_empty() {
             let before = queue.unsent();
+            let begun = if is_sampled { self.kernel.lap() } else { self.lap };
             let sent = send(&mut self.kernel, &connection.stream, queue);
             self.stats.bytes_sent += (before - queue.unsent()) as u64;
+            self.lap = self.kernel.lap();
+            if is_sampled {
+                self.stats.latencies.record(report::Stage::Write, self.lap.nanos_since(begun));
+            }
             match sent {
                 Sent::All => {
-                    self.lap = self.kernel.lap();
-                    self.stats.record(self.lap.nanos_since(connection.seen), answers);
+                    self.stats.latencies.serve(self.lap.nanos_since(connection.seen), answers);
                 }
                 Sent::Part => {
                     connection.backlog = Some(Box::new(Backlog {
@@ -249,6 +278,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                     return;
                 }
             }
+        } else {
+            // A handler that has promised its answer may have taken its time.
+            self.lap = self.kernel.lap();
         }
         self.settle(key, want);
     }
@@ -273,7 +305,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                 connection.backlog = None;
                 connection.protocol.on_sent(settings, self.now);
                 let service = self.kernel.lap().nanos_since(connection.seen);
-                self.stats.record(service, answers);
+                self.stats.latencies.serve(service, answers);
                 // What was left in the block while the answers waited.
                 match connection.protocol.state().end() {
                     Some(reason) => self.settle(key, Want::Close(reason)),

@@ -11,6 +11,7 @@ mod overload;
 mod per_address;
 mod preface;
 mod room;
+mod stages;
 mod stats;
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
 use overload::Overload;
 use per_address::PerAddress;
 use room::Room;
+use stages::{Lot, Watched};
 pub use stats::Stats;
 
 use crate::api::{Blocking, Board, Handler, Outbox, Parcel, Pulse, Remote};
@@ -94,6 +96,10 @@ pub struct Worker<K: Kernel, H> {
     /// The time as it was read last in this turn.
     lap: Moment,
     overload: Overload,
+    /// Chooses the requests whose stages are measured.
+    lot: Lot,
+    /// What is to be known of the requests that were just received.
+    watched: Option<Watched>,
     ready: Vec<Readiness>,
     connections: Slab<Connection<K::Stream>>,
     wheel: TimerWheel,
@@ -132,6 +138,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             now,
             lap: now,
             overload: Overload::new(&parts.settings, now),
+            lot: Lot::new(parts.settings.stage_sampling, parts.index),
+            watched: None,
             ready: Vec::with_capacity(EVENTS_PER_TURN),
             connections: Slab::new(parts.connections_max),
             wheel: TimerWheel::new(parts.connections_max),
@@ -320,17 +328,19 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         if self.put_off.is_empty() {
             return;
         }
-        let until = self.kernel.lap() + PUT_OFF_TIME;
+        self.lap = self.kernel.lap();
+        let until = self.lap + PUT_OFF_TIME;
         for _ in 0..self.put_off.len() {
             let Some(PutOff { readiness, since }) = self.put_off.pop_front() else { break };
             let key = Key::unpack(readiness.token.0);
             let Some(connection) = self.connections.get_mut(key) else { continue };
             match std::mem::replace(&mut connection.noted, Noted::No) {
-                Noted::Buffered => self.drive_buffered(key),
+                Noted::Buffered => self.drive_buffered(key, since),
                 Noted::Reported => self.drive(key, readiness, since),
                 Noted::No => {}
             }
-            if self.kernel.lap() >= until {
+            self.lap = self.kernel.lap();
+            if self.lap >= until {
                 break;
             }
         }

@@ -81,7 +81,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             connection.peer = source.into();
         }
         connection.stage = Stage::Open;
-        self.drive_buffered(key);
+        self.drive_buffered(key, self.now);
     }
 
     /// Ends a connection that nobody served.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use corelane::api::{Delivery, Home, NoBlocking, Outbox, Parcel, Pulse, Remote};
 use corelane::clock::Moment;
 use corelane::proto::http1::{Assembly, Context, Http1};
-use corelane::proto::{Tally, Want};
+use corelane::proto::{Tally, Want, Watch};
 use corelane::{Handler, Settings};
 
 /// The wall clock of every answer made here.
@@ -85,6 +85,7 @@ impl<H: Handler> Machine<H> {
             memory_left: self.memory_left,
             is_overdue: self.is_overdue,
             is_blocked: false,
+            watch: Watch::default(),
         };
         let want = event(&mut self.protocol, &mut cx);
         let queue = &mut self.outbox.queue;

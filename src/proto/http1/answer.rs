@@ -101,9 +101,13 @@ impl Http1 {
         let slot = cx.pulse.slot();
         let request = Request::new(parts, slot);
         cx.outbox.begin(asked);
+        if let Some(timing) = cx.watch.parsed() {
+            cx.outbox.tell(timing);
+        }
         slot.begin(NO_ROUTE);
         let panicked = answer(cx.handler, sink, &request, cx.outbox, cx.pulse);
         known.route = slot.take();
+        cx.watch.handled();
         if cx.outbox.outcome() != Outcome::Answered {
             known.as_json = request.accepts_json();
         }

@@ -16,7 +16,7 @@ use answer::Pending;
 pub use assembly::Assembly;
 pub use state::{Persistence, Reading, State, Writing};
 
-use super::{CloseReason, Tally, Want};
+use super::{CloseReason, Tally, Want, Watch};
 use crate::api::{Delivery, Handler, Outbox, Pulse, Remote};
 use crate::clock::{CoarseMoment, Moment};
 use crate::limits::{BLOCK_BYTES, GATHER_BYTES};
@@ -53,6 +53,8 @@ pub struct Context<'a, H> {
     pub is_overdue: bool,
     /// Whether earlier answers wait for their client: then nothing more is begun.
     pub is_blocked: bool,
+    /// Who watches what the requests of this event take.
+    pub watch: Watch<'a>,
 }
 
 /// The machine of one connection.
