@@ -69,7 +69,7 @@ impl Bench {
             assembly: Assembly::default(),
             outbox: Outbox::new(Some("corelane"), 1_700_000_000, remote.clone()),
             router: welcome(&corelane::WorkerInfo::new(0, board)),
-            tally: Tally::new(8),
+            tally: Tally::new(9),
             pulse: Pulse::new(0),
             // One connection has them all.
             settings: settings(),

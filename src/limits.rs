@@ -70,6 +70,15 @@ pub const BENCH_RECEIVE_BYTES: usize = 256 * 1024;
 /// Milliseconds between the start of a load generator's threads and the begin of its schedule.
 pub const BENCH_START_MS: u64 = 20;
 
+/// Bytes of an answer in which a server tells a load generator what it measured.
+pub const SERVER_VIEW_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Milliseconds that a load generator waits for such an answer.
+pub const SERVER_VIEW_MS: u64 = 2_000;
+
+/// Milliseconds before the end of the warm-up at which it asks for it.
+pub const SERVER_VIEW_LEAD_MS: u64 = 100;
+
 /// Pairs of runs that a comparison has at most.
 pub const BENCH_PAIRS_MAX: usize = 10_000;
 
@@ -202,6 +211,9 @@ pub const STOP_MS: u64 = 1_000;
 /// Milliseconds after the end of a drain, or after a stop, by which a worker has ended unless its
 /// application does not return: much more than a machine under load needs.
 pub const END_MS: u64 = 5_000;
+
+/// Milliseconds that whoever asks the workers for what they measured waits for each of them.
+pub const ASK_MS: u64 = 1_000;
 
 /// Highest service time a histogram tells apart, in nanoseconds (60 s); above, it saturates.
 pub const LATENCY_MAX_NS: u64 = 60_000_000_000;

@@ -164,6 +164,7 @@ impl<H: Handler> TestClient<H> {
                 Some(Parcel::Answer(request, answer)) => {
                     http1.on_delivered(&mut cx, request.number, answer)
                 }
+                Some(Parcel::Ask(_)) => want,
                 Some(Parcel::Wake(wake)) => {
                     wake.take();
                     http1.on_woken(&mut cx)

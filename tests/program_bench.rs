@@ -51,6 +51,50 @@ fn a_run_is_reported_as_text() {
 }
 
 #[test]
+fn a_server_that_tells_has_its_view_beside_the_clients() {
+    let server = serve(Settings::default(), |worker| {
+        Router::new()
+            .get("/", |_, res| {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                res.text("slow")
+            })
+            .get("/told", corelane::app::latency(worker))
+    });
+    let args = ["--server-view", "/told", "--report", "json", &url(&server, "/")];
+    let output = bench(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_str(text(&output.stdout)).expect("it is JSON");
+    let view = &report["server_view"];
+    // Those under way at both ends of the run, and the first asking, are the server's alone.
+    let (asked, counted) = (&report["answers"], &view["service_time"]["count"]);
+    let (asked, counted) = (asked.as_u64().unwrap(), counted.as_u64().unwrap());
+    assert!((asked..=asked + 10).contains(&counted), "{asked} asked, {counted} counted");
+    assert!(view["service_time"]["p50_ns"].as_u64().unwrap() >= 1_000_000, "{view}");
+    assert!(view["stages"]["loop_wait"]["count"].as_u64().unwrap() >= asked, "{view}");
+    assert_eq!(view["served_others"], false);
+    let warm = ["bench", "--warm-up", "300ms", "-d", "300ms", "-c", "2", "--pin", "off"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+    let url = url(&server, "/");
+    let output = command.args(warm).args(["--server-view", "/told", &url]).output();
+    let output = output.expect("it can be run");
+    let report = text(&output.stdout);
+    for words in ["service time", "loop wait", "The mean request took"] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+}
+
+#[test]
+fn a_server_that_tells_nothing_is_measured_all_the_same() {
+    let server = server();
+    let (plain, off) = (url(&server, "/"), [url(&server, "/"), "--server-view=off".to_owned()]);
+    let report = |args: &[&str]| text(&bench(args).stdout).to_owned();
+    assert!(report(&[&plain]).contains("Server's view: none, http://127.0.0.1:"));
+    assert!(report(&[&plain]).contains("/api/latency answered 404."));
+    let off = report(&[&off[0], &off[1]]);
+    assert!(off.contains("Server's view: none, it was not asked for."), "{off}");
+}
+
+#[test]
 fn a_run_is_written_as_files_that_agree() {
     let server = server();
     let folder = tempfile::tempdir().expect("a folder");

@@ -4,12 +4,14 @@
 #[path = "support/http_client.rs"]
 mod http_client;
 
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use corelane::{Router, Running, Settings};
+use corelane::app::{LATENCY_SCHEMA, latency};
+use corelane::{Router, Running, Server, Settings, WorkerInfo};
 use http_client::{Client, get, serve, settings};
 
 const DELAY: Duration = Duration::from_millis(5);
@@ -117,6 +119,63 @@ fn answers_tell_their_clients_what_they_took_only_where_it_is_set() {
 
     let (silent, ..) = self::server(|_| {});
     assert_eq!(Client::to(&silent).get("/").field("server-timing"), None);
+}
+
+/// How many values the pairs of a histogram hold.
+fn count(pairs: &serde_json::Value) -> u64 {
+    pairs.as_array().unwrap().iter().map(|pair| pair[1].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn the_latencies_of_all_workers_are_told_while_they_run() {
+    let server = Server::bind("127.0.0.1:0").workers(NonZeroUsize::new(2).unwrap()).pin(false);
+    let application = |worker: &WorkerInfo| {
+        Router::new().get("/", |_, res| res.text("here")).get("/latency", latency(worker))
+    };
+    let server = server.start(application).expect("it starts");
+    let mut client = Client::to(&server);
+    let first = client.get("/latency");
+    assert_eq!(first.field("content-type"), Some("application/json"));
+    assert_eq!(first.field("cache-control"), Some("no-store"));
+    let first = first.json();
+    assert_eq!((&first["schema"], &first["workers"]), (&LATENCY_SCHEMA.into(), &2.into()));
+    for _ in 0..100 {
+        Client::to(&server).get("/");
+    }
+    let second = client.get("/latency").json();
+    let more = |pick: fn(&serde_json::Value) -> &serde_json::Value| {
+        count(pick(&second)) - count(pick(&first))
+    };
+    // The first answer itself was on its way when it was told.
+    assert_eq!(more(|json| &json["service_time_ns"]), 101);
+    assert_eq!(more(|json| &json["stages_ns"]["loop_wait"]), 101);
+    assert!(second["uptime_seconds"].as_f64() > first["uptime_seconds"].as_f64());
+}
+
+#[test]
+fn a_worker_that_does_not_answer_makes_it_unavailable() {
+    let (begun, has_begun) = channel();
+    let (go_on, wait) = channel::<()>();
+    let ends = Mutex::new(Some((begun, wait)));
+    let server = Server::bind("127.0.0.1:0").workers(NonZeroUsize::MIN).pin(false);
+    let application = move |worker: &WorkerInfo| {
+        let (begun, wait) = ends.lock().unwrap().take().expect("there is one worker");
+        let worker = worker.clone();
+        Router::new().get("/", move |_, res| {
+            let (worker, begun) = (worker.clone(), begun.clone());
+            // Asked from another thread while the handler blocks its worker.
+            thread::spawn(move || begun.send(worker.measured().err()));
+            let _ = wait.recv();
+            res.text("held")
+        })
+    };
+    let server = server.start(application).expect("it starts");
+    let mut client = Client::to(&server);
+    client.send(get("/"));
+    let error = has_begun.recv().unwrap().expect("there is no answer");
+    assert_eq!(error.message(), "worker 0 does not answer");
+    go_on.send(()).unwrap();
+    assert_eq!(client.answer().text(), "held");
 }
 
 #[test]

@@ -19,7 +19,7 @@ const ROOMS: [(&str, u8, &str); 16] = [
     ("mem", 1, ""),
     ("wire", 1, ""),
     ("report", 1, ""),
-    ("api", 2, "mem wire"),
+    ("api", 2, "mem wire report"),
     ("proto", 3, "mem wire report api"),
     ("app", 3, "wire report api"),
     ("worker", 4, "sys mem wire report api proto"),

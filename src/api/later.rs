@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Blocking, Error, Reply};
+use super::{Ask, Blocking, Error, Reply};
 use crate::wire::status::Status;
 
 /// Which request of which connection of a worker.
@@ -23,9 +23,11 @@ pub trait Home: Send + Sync {
     fn take(&self, parcel: Parcel);
 }
 
-/// What comes home to a connection from elsewhere.
+/// What comes home from elsewhere, to a connection or to the worker itself.
 #[derive(Debug)]
 pub enum Parcel {
+    /// What it measured is asked for.
+    Ask(Ask),
     /// The answer to a request.
     Answer(RequestKey, Delivery),
     /// Its source or sink may be ready again.

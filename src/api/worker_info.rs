@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Pulse;
+use super::measured::Homes;
 use crate::clock::{Clock, Moment};
 
 /// One worker's figures on cache lines of their own, written by it alone and read by anyone.
@@ -27,6 +28,7 @@ pub struct Board {
     started: Moment,
     published: Vec<Published>,
     pulses: Vec<Arc<Pulse>>,
+    pub(super) homes: Homes,
 }
 
 impl Board {
@@ -34,7 +36,8 @@ impl Board {
     pub fn new(clock: Clock, workers: usize) -> Board {
         let published = (0..workers).map(|_| Published::default()).collect();
         let pulses = (0..workers).map(|worker| Arc::new(Pulse::new(worker))).collect();
-        Board { clock, started: clock.now(), published, pulses }
+        let homes = Homes::of(workers);
+        Board { clock, started: clock.now(), published, pulses, homes }
     }
 
     /// The clock of all workers.
@@ -100,6 +103,10 @@ impl WorkerInfo {
     pub fn new(index: usize, board: Arc<Board>) -> WorkerInfo {
         assert!(index < board.published.len(), "worker {index} is not on the board");
         WorkerInfo { index, board }
+    }
+
+    pub(super) fn board(&self) -> &Board {
+        &self.board
     }
 
     /// Its number, from 0.

@@ -1,9 +1,11 @@
 //! Ready-made applications on the same interface as everyone's.
 //! Knows no protocols, no workers and no sockets.
 
+mod latency;
 mod route_tree;
 mod router;
 #[cfg(feature = "cli")]
 pub mod welcome;
 
+pub use latency::{LATENCY_SCHEMA, latency};
 pub use router::Router;

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::Router;
+use super::{Router, latency};
 use crate::api::{HandlerResult, Request, Response, ServerStatus, WorkerInfo, WorkerStatus};
 
 #[derive(Serialize)]
@@ -49,6 +49,7 @@ pub fn welcome(worker: &WorkerInfo) -> Router {
         .get("/json", |_, res| res.json(&Message { message: "Hello, World!" }))
         .get("/health", |_, res| res.json(&Health { status: "ok" }))
         .get("/api/status", move |_, res| res.json(&figures(&status)))
+        .get("/api/latency", latency(worker))
         .get("/users/{id}", |req, res| {
             res.json(&User { id: &req.param_text("id")?, name: "example user" })
         })
@@ -86,13 +87,14 @@ fn figures(worker: &WorkerInfo) -> Status {
     }
 }
 
-const ROUTES: [(&str, &str, &str); 8] = [
+const ROUTES: [(&str, &str, &str); 9] = [
     ("GET", "/", "this page"),
     ("GET", "/hello", "a line of text"),
     ("GET", "/plaintext", "TechEmpower's plaintext answer"),
     ("GET", "/json", "TechEmpower's JSON answer"),
     ("GET", "/health", "for health checks"),
     ("GET", "/api/status", "version, uptime, workers and requests as JSON"),
+    ("GET", "/api/latency", "latencies of all workers since their start as JSON"),
     ("GET", "/users/42", "a route with a parameter: <code>/users/{id}</code>"),
     ("POST", "/echo", "gives the body back with its content type"),
 ];

@@ -70,6 +70,40 @@ impl FromStr for Url {
     }
 }
 
+/// Where a server tells what it measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ViewPlace {
+    Elsewhere(Url),
+    Nowhere,
+    /// On the server that is measured.
+    Path(Url),
+}
+
+impl ViewPlace {
+    fn on(self, server: &Url) -> Option<Url> {
+        match self {
+            ViewPlace::Elsewhere(url) => Some(url),
+            ViewPlace::Nowhere => None,
+            ViewPlace::Path(Url { target, .. }) => {
+                Some(Url { host: server.host.clone(), port: server.port, target })
+            }
+        }
+    }
+}
+
+impl FromStr for ViewPlace {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<ViewPlace, ValueError> {
+        match text {
+            "off" => Ok(ViewPlace::Nowhere),
+            // Any host will do: it is not asked.
+            path if path.starts_with('/') => Ok(ViewPlace::Path(format!("host{path}").parse()?)),
+            url => Ok(ViewPlace::Elsewhere(url.parse()?)),
+        }
+    }
+}
+
 /// A field of every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldLine {
@@ -190,6 +224,8 @@ pub struct BenchOrder {
     pub requests_per_connection: Option<u32>,
     /// After so long without an answer a request has failed.
     pub timeout: Duration,
+    /// Where the server tells what it measured; `None`: it is not asked.
+    pub server_view: Option<Url>,
     /// What to print at the end.
     pub report: ReportFormat,
     /// Where to write the report as JSON.
@@ -292,6 +328,15 @@ pub(super) struct BenchArgs {
     #[arg(conflicts_with_all = ["method", "fields", "body", "body_file"])]
     pub(super) raw: Vec<PathBuf>,
 
+    /// Where the server tells what it measured: a path on it, a URL, or off
+    ///
+    /// Asked before the run, at the end of the warm-up and after it; the report then shows both
+    /// views side by side. A server that does not tell is measured all the same.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "PATH|URL|off", help_heading = OUTPUT)]
+    #[arg(default_value = "/api/latency")]
+    pub(super) server_view: ViewPlace,
+
     /// What to print at the end, on standard output
     #[arg(long, value_name = "text|json|none", help_heading = OUTPUT, default_value = "text")]
     pub(super) report: ReportFormat,
@@ -334,6 +379,7 @@ impl From<BenchArgs> for BenchOrder {
         BenchOrder {
             sweeps: args.sweep,
             versus: args.versus.map(|url| (url, args.pairs)),
+            server_view: args.server_view.on(&args.url),
             url: args.url,
             connections: args.connections,
             threads: args.threads,
@@ -413,6 +459,16 @@ mod tests {
         {
             assert!(text.parse::<Url>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_view_is_on_the_server_elsewhere_or_nowhere() {
+        let server: Url = "http://[::1]:9/x".parse().unwrap();
+        let on = |text: &str| text.parse::<ViewPlace>().unwrap().on(&server);
+        assert_eq!(on("/api/latency"), "http://[::1]:9/api/latency".parse().ok());
+        assert_eq!(on("http://127.0.0.1:7/a"), "http://127.0.0.1:7/a".parse().ok());
+        assert_eq!(on("off"), None);
+        assert!("/a b".parse::<ViewPlace>().is_err());
     }
 
     #[test]

@@ -13,11 +13,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use corelane::bench::{self, Exchange, Failure as Lost, Load, Outcome, Placement, Plan, Second};
+use corelane::bench::{
+    self, Exchange, Failure as Lost, Load, Outcome, Placement, Plan, Second, ViewSource,
+};
 use corelane::config::{BenchOrder, ReportFormat, Url};
 use corelane::report::{
-    BenchReport, BenchSecond, Interval, TICKS_PER_HALF_DISTANCE, Unit, merged, to_hgrm, to_hlog,
-    to_html, units,
+    BenchReport, BenchSecond, Interval, ServerSide, TICKS_PER_HALF_DISTANCE, Unit, merged, to_hgrm,
+    to_hlog, to_html, units,
 };
 
 use super::{Failure, tell};
@@ -60,13 +62,16 @@ pub(super) fn measure(order: &BenchOrder) -> Result<(BenchReport, Outcome), Fail
         requests_per_connection: order.requests_per_connection,
         timeout: order.timeout,
     };
+    let view = order.server_view.as_ref().map(view_source).transpose()?;
     let mut progress = Progress::new();
-    let outcome = bench::run(&plan, &mut |second| progress.show(second)).map_err(|error| {
+    let run = || bench::run(&plan, &mut |second| progress.show(second));
+    let (outcome, server) = bench::around(view.as_ref(), plan.warm_up, run);
+    let outcome = outcome.map_err(|error| {
         let hint = "`corelane bench --help` says what each flag takes".to_owned();
         Failure { message: error.to_string(), hint: Some(hint) }
     })?;
     progress.end();
-    let report = report(order, &plan, &placement, &outcome);
+    let report = BenchReport { server, ..report(order, &plan, &placement, &outcome) };
     if report.answers == 0 && report.failed() > 0 {
         return Err(nothing_came(&report, order));
     }
@@ -82,6 +87,11 @@ fn hlog(outcome: &Outcome) -> String {
         Interval { start: from, len, histogram: merged([&second.figures.latencies]) }
     });
     to_hlog(outcome.began, &intervals.collect::<Vec<_>>())
+}
+
+fn view_source(url: &Url) -> Result<ViewSource, Failure> {
+    let (authority, target) = (url.authority(), url.target.clone());
+    Ok(ViewSource { address: resolve(url)?, authority, target })
 }
 
 fn resolve(url: &Url) -> Result<SocketAddr, Failure> {
@@ -179,6 +189,7 @@ fn report(
         busy,
         shares_cpu: placement.shares_cpu,
         seconds: outcome.seconds.iter().map(second).collect(),
+        server: ServerSide::Unseen("it was not asked for".to_owned()),
         machine,
     }
 }

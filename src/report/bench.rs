@@ -16,6 +16,7 @@ use super::json::Json;
 use super::server::STATUS_CLASSES;
 use super::table::Table;
 use super::units;
+use super::views::ServerSide;
 
 /// Name and version of the JSON form. A key may be added under the same version; none changes
 /// its meaning or goes.
@@ -67,6 +68,8 @@ pub struct BenchReport {
     pub shares_cpu: bool,
     /// The seconds of the run in their order.
     pub seconds: Vec<BenchSecond>,
+    /// What the server measured meanwhile.
+    pub server: ServerSide,
     /// The machine and what ran on it, by name.
     pub machine: Vec<(&'static str, String)>,
 }
@@ -191,6 +194,7 @@ impl BenchReport {
         text.push('\n');
         text.push_str(&self.percentiles().to_string());
         let _ = writeln!(text, "\n{}", self.meaning());
+        let _ = write!(text, "\n{}", self.server.to_text(self.sent_latencies()));
         let failures = self.failures.iter().filter(|(_, count)| *count > 0);
         let mut table = Table::default();
         for (name, count) in failures.copied().chain([("unlike the first", self.unlike)]) {
@@ -205,6 +209,11 @@ impl BenchReport {
         let machine = self.machine.iter().map(|(name, value)| format!("{name} {value}"));
         let _ = writeln!(text, "\n{}", machine.collect::<Vec<_>>().join(", "));
         text
+    }
+
+    /// Latencies from the moment a request was sent, which the server cannot be blamed before.
+    fn sent_latencies(&self) -> &Histogram<u64> {
+        if self.since_sent.is_empty() { &self.latencies } else { &self.since_sent }
     }
 
     fn meaning(&self) -> &'static str {
@@ -311,6 +320,7 @@ impl BenchReport {
             ("since_sent", percentiles_json(&self.since_sent)),
             ("generator_lag", percentiles_json(&self.lags)),
             ("generator_busy", Json::Float(self.busy)),
+            ("server_view", self.server.to_json(self.sent_latencies())),
             ("doubts", Json::List(doubts.collect())),
             (
                 "each_second",

@@ -14,6 +14,7 @@ use hdrhistogram::Histogram;
 use super::bench::BenchReport;
 use super::svg::{Axis, Line, escape, plot};
 use super::units;
+use super::views::ServerSide;
 
 const STYLE: &str = "\
 :root{--bg:#fff;--fg:#1a1c1f;--dim:#667;--grid:#e3e5ea;--s0:#2a6fdb;--s1:#d4582a;--s2:#2f9e5b;\
@@ -61,6 +62,9 @@ fn percentiles(report: &BenchReport) -> String {
     let mut lines = vec![curve("latency", &report.latencies)];
     if !report.since_sent.is_empty() {
         lines.push(curve("since it was sent", &report.since_sent));
+    }
+    if let ServerSide::Seen(view) = &report.server {
+        lines.push(curve("service time in the server", &view.service_times));
     }
     let rarest = report.latencies.len().max(10) as f64;
     let x = Axis::log("of all requests are at most as slow", 1.0, rarest, share);

@@ -19,6 +19,7 @@ pub mod sweep;
 pub mod table;
 pub mod timings;
 pub mod units;
+pub mod views;
 
 pub use bench::{BenchReport, BenchSecond, Doubt};
 pub use hgrm::{TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
@@ -31,3 +32,4 @@ pub use server::{ServerReport, WorkerRow};
 pub use summary::Summary;
 pub use table::Table;
 pub use timings::{Latencies, Stage, Timings};
+pub use views::{ServerSide, ServerView};

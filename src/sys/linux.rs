@@ -13,7 +13,7 @@ use super::epoll::Epoll;
 use super::eventfd::EventFd;
 use super::kernel::{Interest, Kernel, Readiness, Token, Wake};
 use super::listener::Listener;
-use super::stamp::Stamps;
+use super::stamp::{Stamps, receive_stamped};
 use super::stream::Stream;
 use crate::clock::{Clock, Moment};
 use crate::limits::LISTENERS_MAX;
@@ -180,7 +180,7 @@ impl Kernel for Linux {
         space: &mut [u8],
     ) -> io::Result<(usize, Option<Duration>)> {
         match &self.stamps {
-            Some(stamps) => stamps.receive(&self.clock, stream, space),
+            Some(_) => receive_stamped(&self.clock, stream, space),
             None => stream.receive(space).map(|len| (len, None)),
         }
     }

@@ -31,29 +31,28 @@ impl Stamps {
         set(&socket, libc::SOF_TIMESTAMPING_RX_SOFTWARE)?;
         Ok(Stamps(socket))
     }
+}
 
-    /// As [`Stream::receive`]; tells besides how long ago the last of the bytes arrived, if it is
-    /// known. Costs three calls instead of one: the connection shows its stamps for this receive
-    /// only, for all that show them receive more slowly.
-    ///
-    /// # Errors
-    /// As [`Stream::receive`].
-    pub(super) fn receive(
-        &self,
-        clock: &Clock,
-        stream: &Stream,
-        space: &mut [u8],
-    ) -> io::Result<(usize, Option<Duration>)> {
-        if set(stream, libc::SOF_TIMESTAMPING_SOFTWARE).is_err() {
-            return stream.receive(space).map(|len| (len, None));
-        }
-        let received = receive(stream, space);
-        // A failure leaves the stamps on, which costs a little and changes nothing.
-        let _shown = set(stream, 0);
-        let (len, stamp) = received?;
-        let ago = stamp.and_then(|stamp| clock.unix_time().checked_sub(stamp));
-        Ok((len, ago))
+/// As [`Stream::receive`]; tells besides how long ago the last of the bytes arrived, if it is
+/// known. `None` unless there are [`Stamps`]. Costs three calls instead of one: the
+/// connection shows its stamps for this receive only, for all that show them receive more slowly.
+///
+/// # Errors
+/// As [`Stream::receive`].
+pub(super) fn receive_stamped(
+    clock: &Clock,
+    stream: &Stream,
+    space: &mut [u8],
+) -> io::Result<(usize, Option<Duration>)> {
+    if set(stream, libc::SOF_TIMESTAMPING_SOFTWARE).is_err() {
+        return stream.receive(space).map(|len| (len, None));
     }
+    let received = receive(stream, space);
+    // A failure leaves the stamps on, which costs a little and changes nothing.
+    let _shown = set(stream, 0);
+    let (len, stamp) = received?;
+    let ago = stamp.and_then(|stamp| clock.unix_time().checked_sub(stamp));
+    Ok((len, ago))
 }
 
 fn set(socket: &impl AsFd, flags: u32) -> io::Result<()> {
@@ -145,7 +144,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = Stream::accept(listener.as_fd()).unwrap();
-        let stamps = Stamps::new().unwrap();
+        let _stamps = Stamps::new().unwrap();
         let clock = Clock::new();
         let mut space = [0; 64];
         // The first packets after the begin may carry no stamp.
@@ -156,7 +155,7 @@ mod tests {
             while sent.elapsed() < least {
                 std::thread::yield_now();
             }
-            let (len, ago) = stamps.receive(&clock, &stream, &mut space).unwrap();
+            let (len, ago) = receive_stamped(&clock, &stream, &mut space).unwrap();
             assert_eq!(&space[..len], b"abc");
             if let Some(ago) = ago {
                 break (ago, least, sent.elapsed());
@@ -165,7 +164,7 @@ mod tests {
         let (ago, least, most) = waited;
         // The bytes arrive within the call that sends them, so a little after `sent`.
         assert!(ago > least / 2 && ago <= most, "{ago:?} of {least:?} to {most:?}");
-        let error = stamps.receive(&clock, &stream, &mut space).unwrap_err();
+        let error = receive_stamped(&clock, &stream, &mut space).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         let mut flags: libc::c_int = -1;
         let mut length = size_of::<libc::c_int>() as socklen_t;
@@ -181,6 +180,6 @@ mod tests {
         };
         assert_eq!((asked, flags), (0, 0));
         drop(peer);
-        assert_eq!(stamps.receive(&clock, &stream, &mut space).unwrap().0, 0);
+        assert_eq!(receive_stamped(&clock, &stream, &mut space).unwrap().0, 0);
     }
 }

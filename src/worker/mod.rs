@@ -132,6 +132,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let pulse = Arc::clone(parts.board.pulse(parts.index));
         pulse.name_routes(handler.routes());
         let home = Arc::new(mailbox.post(kernel.waker()));
+        parts.board.lives_at(parts.index, home.clone());
         let remote = Remote::new(home, Arc::clone(&parts.blocking));
         let server_name = parts.settings.server_name.as_deref();
         Worker {
@@ -282,6 +283,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     fn read_parcel(&mut self) -> bool {
         match self.mailbox.next_parcel() {
             Some(Parcel::Answer(request, answer)) => self.deliver(request, answer),
+            Some(Parcel::Ask(ask)) => ask.answer(self.stats.latencies.clone()),
             Some(Parcel::Wake(wake)) => self.wake(Key::unpack(wake.take())),
             None => return false,
         }

@@ -145,6 +145,7 @@ impl<H: Handler> Machine<H> {
         let parcel = self.parcels.0.lock().unwrap().pop_front()?;
         Some(match parcel {
             Parcel::Answer(request, answer) => self.delivered(request.number, answer),
+            Parcel::Ask(_) => return None,
             Parcel::Wake(wake) => {
                 wake.take();
                 self.event(Http1::on_woken)
