@@ -37,6 +37,7 @@
 //! | to fail | [`Error`]: `?` on any error answers |
 //! | to write a handler as a type | [`Handler`] |
 //! | to know the worker you run on | [`WorkerInfo`] |
+//! | to see where the time of requests goes | [`app::latency`], [`WorkerInfo::measured`] |
 //! | to test handlers without a socket | [`TestClient`] |
 //! | to change a limit | [`Settings`] |
 //!

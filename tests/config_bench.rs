@@ -29,6 +29,8 @@ fn a_url_alone_is_a_closed_loop_of_ten_seconds() {
     assert_eq!((order.duration, order.warm_up), (Duration::from_secs(10), Duration::from_secs(1)));
     assert_eq!((order.method.as_str(), order.report), ("GET", ReportFormat::Text));
     assert!(order.pin && order.fields.is_empty() && order.fail_if.is_empty());
+    let view = order.server_view.expect("the server is asked for its view");
+    assert_eq!(view.to_string(), "http://127.0.0.1:8080/api/latency");
 }
 
 #[test]
