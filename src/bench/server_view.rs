@@ -14,7 +14,7 @@ use crate::limits::{
     LATENCY_DIGITS, LATENCY_MAX_NS, PAGE_BYTES, SERVER_VIEW_BYTES_MAX, SERVER_VIEW_LEAD_MS,
     SERVER_VIEW_MS,
 };
-use crate::report::{ServerSide, ServerView};
+use crate::report::{ServerSide, ServerView, Stage};
 use crate::wire::response_parse::{ResponseBody, parse_response_head};
 
 /// The form that is understood.
@@ -63,8 +63,8 @@ pub fn around<T>(
         Ok(first) => first,
         Err(why) => return (run(), ServerSide::Unseen(source.explain(&why))),
     };
+    let wait = warm_up.checked_sub(LEAD);
     let (outcome, before) = thread::scope(|scope| {
-        let wait = warm_up.checked_sub(LEAD);
         let later = wait.map(|wait| {
             scope.spawn(move || {
                 thread::sleep(wait);
@@ -78,8 +78,9 @@ pub fn around<T>(
         (outcome, before)
     });
     let view = before.and_then(|before| difference(&before, &source.fetch()?));
+    let ahead = wait.map_or(warm_up, |_| LEAD);
     let side = match view {
-        Ok(view) => ServerSide::Seen(Box::new(view)),
+        Ok(view) => ServerSide::Seen(Box::new(ServerView { ahead, ..view })),
         Err(why) => ServerSide::Unseen(source.explain(&why)),
     };
     (outcome, side)
@@ -141,8 +142,11 @@ fn read(json: &Value) -> Option<Snapshot> {
     if json["schema"].as_str() != Some(SCHEMA) {
         return None;
     }
-    let stages = json["stages_ns"].as_object()?.iter();
-    let stages = stages.map(|(name, pairs)| Some((name.clone(), counts(pairs)?)));
+    // An object has no order of its own; the stages do.
+    let order = |name: &str| Stage::ALL.iter().position(|stage| stage.name() == name);
+    let mut stages: Vec<_> = json["stages_ns"].as_object()?.iter().collect();
+    stages.sort_by_key(|(name, _)| order(name).unwrap_or(usize::MAX));
+    let stages = stages.into_iter().map(|(name, pairs)| Some((name.clone(), counts(pairs)?)));
     Some(Snapshot {
         uptime: json["uptime_seconds"].as_f64()?,
         service_times: counts(&json["service_time_ns"])?,
@@ -166,7 +170,7 @@ fn difference(before: &Snapshot, after: &Snapshot) -> Result<ServerView, String>
     let service_times = between(&before.service_times, &after.service_times);
     match (service_times, stages) {
         (Some(service_times), Some(stages)) if after.uptime >= before.uptime => {
-            Ok(ServerView { service_times, stages })
+            Ok(ServerView { service_times, stages, ahead: Duration::ZERO })
         }
         _ => Err("was restarted meanwhile".to_owned()),
     }
@@ -208,6 +212,16 @@ mod tests {
         assert_eq!(view.service_times.len(), 4);
         assert_eq!((view.service_times.min(), view.service_times.max()), (100, 200));
         assert_eq!(view.stages[0].1.len(), 3);
+        let many: Vec<_> = Stage::ALL.map(|stage| format!("\"{}\":[]", stage.name())).into();
+        let json = format!(
+            r#"{{"schema":"{SCHEMA}","uptime_seconds":1,"service_time_ns":[],
+            "stages_ns":{{"new":[],{}}}}}"#,
+            many.join(",")
+        );
+        let read = read(&serde_json::from_str(&json).unwrap()).unwrap();
+        let names: Vec<_> = read.stages.iter().map(|(name, _)| name.as_str()).collect();
+        let ours = Stage::ALL.map(Stage::name);
+        assert_eq!((&names[..5], names[5]), (&ours[..], "new"), "in their own order");
         assert!(difference(&after, &before).is_err(), "counts went");
     }
 

@@ -194,7 +194,7 @@ impl BenchReport {
         text.push('\n');
         text.push_str(&self.percentiles().to_string());
         let _ = writeln!(text, "\n{}", self.meaning());
-        let _ = write!(text, "\n{}", self.server.to_text(self.sent_latencies()));
+        let _ = write!(text, "\n{}", self.server.to_text(self.sent_latencies(), self.wall));
         let failures = self.failures.iter().filter(|(_, count)| *count > 0);
         let mut table = Table::default();
         for (name, count) in failures.copied().chain([("unlike the first", self.unlike)]) {
@@ -320,7 +320,7 @@ impl BenchReport {
             ("since_sent", percentiles_json(&self.since_sent)),
             ("generator_lag", percentiles_json(&self.lags)),
             ("generator_busy", Json::Float(self.busy)),
-            ("server_view", self.server.to_json(self.sent_latencies())),
+            ("server_view", self.server.to_json(self.sent_latencies(), self.wall)),
             ("doubts", Json::List(doubts.collect())),
             (
                 "each_second",

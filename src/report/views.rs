@@ -1,7 +1,10 @@
 //! What the server measured in a run, beside what its client saw. Knows nothing of how either
 //! came here.
 
+#![allow(clippy::cast_precision_loss, reason = "counts are compared by a tenth")]
+
 use std::fmt::Write;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
@@ -17,6 +20,8 @@ pub struct ServerView {
     pub service_times: Histogram<u64>,
     /// In nanoseconds, the stages of requests by their names, in their order.
     pub stages: Vec<(String, Histogram<u64>)>,
+    /// How long before the run was counted this began.
+    pub ahead: Duration,
 }
 
 /// The server's side of a run.
@@ -42,13 +47,15 @@ struct Shares {
 /// The stage that is not within the service time.
 const QUEUE: &str = "kernel_queue";
 
-/// A server that answered this part more than we asked for has served others too.
-const OTHERS_MIN: u64 = 50;
+/// A server that answered so much more than we asked for has served others too.
+const OTHERS_MIN: f64 = 1.1;
+/// Requests that may be under way at the ends of a run.
+const SPARE: f64 = 50.0;
 
 impl ServerSide {
-    /// The section of the report for people; `latencies` are the client's, from the moment a
-    /// request was sent where there are such.
-    pub(super) fn to_text(&self, latencies: &Histogram<u64>) -> String {
+    /// The section of the report for people; `latencies` are the client's within `wall`, from the
+    /// moment a request was sent where there are such.
+    pub(super) fn to_text(&self, latencies: &Histogram<u64>, wall: Duration) -> String {
         let view = match self {
             ServerSide::Seen(view) => view,
             ServerSide::Unseen(why) => return format!("Server's view: none, {why}.\n"),
@@ -69,14 +76,14 @@ impl ServerSide {
                 units::nanos(shares.elsewhere)
             );
         }
-        if view.served_others(latencies) {
+        if view.served_others(latencies, wall) {
             text.push_str("The server answered others meanwhile: its figures are of those too.\n");
         }
         text
     }
 
     /// The same for programs; `null` if nothing is known.
-    pub(super) fn to_json(&self, latencies: &Histogram<u64>) -> Json {
+    pub(super) fn to_json(&self, latencies: &Histogram<u64>, wall: Duration) -> Json {
         let ServerSide::Seen(view) = self else { return Json::Null };
         let stages = view.stages.iter().map(|(name, times)| (name.clone(), summary_json(times)));
         let shares = view.shares(latencies);
@@ -85,7 +92,7 @@ impl ServerSide {
             ("service_time", summary_json(&view.service_times)),
             ("stages", Json::object(stages)),
             ("mean_elsewhere_ns", elsewhere),
-            ("served_others", Json::Bool(view.served_others(latencies))),
+            ("served_others", Json::Bool(view.served_others(latencies, wall))),
         ])
     }
 }
@@ -122,10 +129,10 @@ impl ServerView {
         Some(Shares { client, service, queue, elsewhere })
     }
 
-    fn served_others(&self, latencies: &Histogram<u64>) -> bool {
-        // The warm-up's last requests are among those of the server.
-        let asked = latencies.len();
-        self.service_times.len() > asked + asked / 10 + OTHERS_MIN
+    fn served_others(&self, latencies: &Histogram<u64>, wall: Duration) -> bool {
+        let wall = wall.as_secs_f64().max(f64::MIN_POSITIVE);
+        let asked = latencies.len() as f64 * (1.0 + self.ahead.as_secs_f64() / wall);
+        self.service_times.len() as f64 > asked * OTHERS_MIN + SPARE
     }
 }
 
@@ -137,6 +144,8 @@ fn summary_json(times: &Histogram<u64>) -> Json {
 mod tests {
     use super::*;
 
+    const WALL: Duration = Duration::from_secs(1);
+
     fn times(values: impl IntoIterator<Item = u64>) -> Histogram<u64> {
         let mut times = Histogram::new_with_bounds(1, 60_000_000_000, 3).unwrap();
         values.into_iter().for_each(|value| times.record(value).unwrap());
@@ -146,12 +155,16 @@ mod tests {
     fn side(queue: &[u64]) -> ServerSide {
         let stages = [(QUEUE, times(queue.iter().copied())), ("parse", times([400]))];
         let stages = stages.map(|(name, times)| (name.to_owned(), times)).into();
-        ServerSide::Seen(Box::new(ServerView { service_times: times([20_000; 10]), stages }))
+        ServerSide::Seen(Box::new(ServerView {
+            service_times: times([20_000; 10]),
+            stages,
+            ahead: Duration::from_millis(100),
+        }))
     }
 
     #[test]
     fn both_views_stand_side_by_side_and_the_rest_is_a_difference_of_means() {
-        let text = side(&[5_000]).to_text(&times([100_000; 10]));
+        let text = side(&[5_000]).to_text(&times([100_000; 10]), WALL);
         let expected = "\
 server's view  client  service time  kernel queue   parse
 count              10            10             1       1
@@ -161,25 +174,25 @@ P50            100 µs       20.0 µs       5.00 µs  400 ns";
         let sentence = "The mean request took 100 µs: the server had it for 20.0 µs and lay \
              5.00 µs in its kernel's queue;\n75.0 µs passed in the network";
         assert!(text.contains(sentence), "{text}");
-        let json = side(&[]).to_json(&times([100_000; 10])).to_string();
+        let json = side(&[]).to_json(&times([100_000; 10]), WALL).to_string();
         assert!(json.contains("\"kernel_queue\":null"), "{json}");
         assert!(json.contains("\"mean_elsewhere_ns\":79992"), "{json}");
     }
 
     #[test]
     fn a_server_that_served_others_too_is_told() {
-        let text = side(&[]).to_text(&times([100_000]));
+        let text = side(&[]).to_text(&times([100_000]), WALL);
         assert!(!text.contains("others meanwhile"), "{text}");
         let ServerSide::Seen(mut view) = side(&[]) else { panic!("it is seen") };
         view.service_times = times([20_000; 100]);
-        let text = ServerSide::Seen(view).to_text(&times([100_000]));
+        let text = ServerSide::Seen(view).to_text(&times([100_000]), WALL);
         assert!(text.contains("others meanwhile"), "{text}");
     }
 
     #[test]
     fn an_unknown_view_is_one_line() {
         let side = ServerSide::Unseen("a/b answered 404".to_owned());
-        assert_eq!(side.to_text(&times([1])), "Server's view: none, a/b answered 404.\n");
-        assert_eq!(side.to_json(&times([1])), Json::Null);
+        assert_eq!(side.to_text(&times([1]), WALL), "Server's view: none, a/b answered 404.\n");
+        assert_eq!(side.to_json(&times([1]), WALL), Json::Null);
     }
 }
