@@ -132,7 +132,7 @@ pub struct Settings {
     /// never.
     pub busy_poll: Duration,
     /// Of how many requests the stages of one are measured: kernel queue, parse, handler and write.
-    /// Default 64: many for a percentile in seconds, for less than 1 % of the CPU. Above 0 the
+    /// Default 64: many for a percentile in seconds, for at most 2 % of the CPU. Above 0 the
     /// kernel stamps every packet of the machine with its time of arrival. 0 measures none; how
     /// long each connection waits within its turn is always measured.
     pub stage_sampling: u32,

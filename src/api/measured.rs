@@ -63,8 +63,8 @@ impl Board {
 
 impl WorkerInfo {
     /// Asks every worker for what it measured, and waits for all of them: for a thread for blocking
-    /// work ([`super::Later::run_blocking`]), never for a handler. Each worker makes a copy, which
-    /// takes it some 50 µs.
+    /// work ([`super::Later::run_blocking`]), never for a handler. Each worker makes a copy of
+    /// 190 KB at the begin of a turn, and what is made of it costs no worker anything.
     ///
     /// # Errors
     /// 503 if a worker does not answer within a second: its turn does not end, or it has ended.

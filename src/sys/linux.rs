@@ -67,7 +67,7 @@ impl Linux {
     }
 
     /// The same, but that [`Kernel::receive_stamped`] tells when bytes arrived, where the kernel
-    /// can: it then stamps every packet of the machine, which costs some 20 ns each.
+    /// can: it then reads the clock for every packet of the machine.
     #[must_use]
     pub fn stamping(mut self, on: bool) -> Linux {
         self.stamps = on.then(Stamps::new).and_then(Result::ok);
