@@ -91,6 +91,22 @@ impl Listener {
         Ok(Listener { socket, address })
     }
 
+    /// Takes the connections whose packets the kernel handles on this CPU (`SO_INCOMING_CPU`).
+    ///
+    /// # Errors
+    /// What `setsockopt(2)` names.
+    pub fn follow_cpu(&self, cpu: usize) -> io::Result<()> {
+        self.socket.set_cpu_affinity(cpu)
+    }
+
+    /// A duplicate of its descriptor. While there is one, the socket listens.
+    ///
+    /// # Errors
+    /// What `fcntl(2)` names, mostly that descriptors have run out.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        self.socket.as_fd().try_clone_to_owned()
+    }
+
     /// Where it listens, with the port that the kernel chose if it was asked to.
     pub fn address(&self) -> SocketAddr {
         self.address

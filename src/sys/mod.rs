@@ -3,6 +3,7 @@
 
 mod accept_failure;
 mod affinity;
+mod bpf;
 mod busy_poll;
 mod cgroup;
 mod cpu;
@@ -18,6 +19,7 @@ mod poll;
 mod resource;
 mod signal;
 mod stamp;
+mod steering;
 mod stream;
 mod syscall;
 mod tuning;
@@ -37,5 +39,6 @@ pub use resource::{
     DescriptorLimit, descriptor_limit, memory_limit, raise_descriptor_limit, thread_cpu_time,
 };
 pub use signal::{Signal, Signals, Woken};
+pub use steering::{Cell, Choice, Steering};
 pub use stream::Stream;
 pub use tuning::Tuning;
