@@ -111,6 +111,24 @@ pub const EXPIRED_PER_TURN: usize = 16;
 /// Entries of the timer wheel looked at in one turn; the wheel remembers where it stopped.
 pub const ENTRIES_PER_TURN: usize = 1024;
 
+/// A worker gives a new connection to one that has fewer by 1 and by one in so many of its own. One
+/// fewer is what an even spread of few connections needs; of many, a sixteenth is not worth a move.
+pub const HAND_OVER_SHARE: u32 = 16;
+
+/// Requests that connections lately had on average, from which on one is worth handing over: that
+/// costs both workers together about as much as two requests, and the wake of one.
+pub const HAND_OVER_REQUESTS_MIN: u32 = 8;
+
+/// Workers whose connections are looked at before one is handed over, at a cache line each.
+pub const HAND_OVER_LOOKS_MAX: usize = 64;
+
+/// Connections that wait for a worker to take them on. Beyond, who has one serves it.
+pub const HANDED_MAX: usize = 256;
+
+/// Milliseconds after which a connection that was placed with a worker and did not come is not
+/// expected any more: a handshake takes two ways through the network.
+pub const SETTLE_MS: u64 = 1_000;
+
 /// Mail read in one turn.
 pub const MAIL_PER_TURN: usize = 64;
 

@@ -175,6 +175,7 @@ fn expect_all(reached: &Reached) {
             && reached.spared > 0
             && reached.slow_bodies > 0
             && reached.slow_reads > 0
+            && reached.handed > 0
     );
 }
 

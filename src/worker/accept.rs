@@ -94,28 +94,43 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     }
 
     fn accept_one(&mut self, index: usize) -> Attempt {
-        let pauses = self.parts.settings.connections_full == WhenFull::Pause;
-        if pauses && self.connections.is_full() && !self.make_room() {
-            self.stats.table_full += 1;
-            self.report_listeners(false);
-            self.accepting = Accepting::Full(self.room_due());
+        if self.pause_if_full() {
             return Attempt::Stopped;
         }
         match self.kernel.accept(index) {
             Ok((stream, peer)) => {
                 self.stats.accepted += 1;
-                self.admit(stream, peer);
+                self.sharing.is_behind = true;
+                if let Some((stream, peer)) = self.hand_over(stream, peer) {
+                    self.admit(stream, peer);
+                }
                 Attempt::Accepted
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Attempt::Empty,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.sharing.is_behind = false;
+                Attempt::Empty
+            }
             Err(error) => self.accept_failed(&error),
         }
+    }
+
+    /// Takes no newcomers if there is no place for one and none can be made, where they are to
+    /// wait. Returns whether it is so.
+    pub(super) fn pause_if_full(&mut self) -> bool {
+        let pauses = self.parts.settings.connections_full == WhenFull::Pause;
+        let is_full = pauses && self.connections.is_full() && !self.make_room();
+        if is_full {
+            self.stats.table_full += 1;
+            self.report_listeners(false);
+            self.accepting = Accepting::Full(self.room_due());
+        }
+        is_full
     }
 
     /// How long the connection accepted last may live: `lifetime_max` less up to a tenth, spread
     /// evenly whatever the number of connections (by the golden ratio).
     fn lifetime(&self) -> Duration {
-        let spread = (self.stats.accepted as u32).wrapping_mul(0x9e37_79b9);
+        let spread = ((self.stats.accepted + self.stats.taken) as u32).wrapping_mul(0x9e37_79b9);
         let share = 1.0 - 0.1 * f64::from(spread) / f64::from(u32::MAX);
         self.parts.settings.lifetime_max.mul_f64(share)
     }
@@ -142,7 +157,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     }
 
     /// Finds a place for a connection that was accepted, or turns it away.
-    fn admit(&mut self, stream: K::Stream, peer: SocketAddr) {
+    pub(super) fn admit(&mut self, stream: K::Stream, peer: SocketAddr) {
         if !self.per_address.enter(peer.ip()) {
             self.turn_away(&stream, CloseReason::AddressLimit);
             return;
@@ -165,6 +180,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// The connection is dropped: it never had a slot to linger in.
     fn turn_away(&mut self, stream: &K::Stream, reason: CloseReason) {
         self.stats.close(reason);
+        self.sharing.turned_away(self.connections.len(), self.now);
         if self.parts.settings.connections_full == WhenFull::Refuse {
             let space = self.assemblies.hot.block.space_mut();
             let (kernel, outbox) = (&mut self.kernel, &mut self.outbox);
@@ -189,6 +205,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             self.free(key, CloseReason::Unwatchable);
             return;
         }
+        self.sharing.tell(self.connections.len(), self.now);
         self.set_deadline(key);
     }
 

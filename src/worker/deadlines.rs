@@ -83,7 +83,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     /// How long the kernel may wait. `None`: until something happens.
     pub(super) fn next_timeout(&self) -> Option<Duration> {
-        if !self.put_off.is_empty() {
+        if !self.put_off.is_empty() || self.may_adopt() {
             return Some(Duration::ZERO);
         }
         let mut next = Moment::NEVER;

@@ -445,6 +445,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         self.wheel.disarm(key.index());
         self.held -= u64::from(connection.held);
         self.per_address.leave(SocketAddr::from(connection.peer).ip());
+        let requests = connection.protocol.requests();
+        self.sharing.ended(requests, self.connections.len(), self.now);
         if let Some(mut assembly) = connection.assembly {
             assembly.clear();
             self.assemblies.give_back(assembly);

@@ -3,6 +3,7 @@
 
 mod accept;
 mod assemblies;
+mod balance;
 mod connection;
 mod deadlines;
 mod drive;
@@ -21,6 +22,8 @@ use std::time::Duration;
 
 use accept::Accepting;
 use assemblies::Assemblies;
+use balance::Sharing;
+pub use balance::{Crew, Part};
 use connection::{Connection, Noted};
 pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
 use overload::Overload;
@@ -112,6 +115,7 @@ pub struct Worker<K: Kernel, H> {
     /// Connections that are served after those with nothing under way.
     put_off: VecDeque<PutOff>,
     accepting: Accepting,
+    sharing: Sharing<K::Stream>,
     /// Since when nothing but its own work has kept the worker from accepting.
     accepting_since: Moment,
     room: Room,
@@ -151,6 +155,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             date_due: now + Duration::from_secs(1),
             put_off: VecDeque::with_capacity(EVENTS_PER_TURN),
             accepting: Accepting::Open,
+            sharing: Sharing::new(Part::Alone, parts.index, kernel.waker()),
             accepting_since: now,
             room: Room::new(&parts.settings, parts.connections_max),
             per_address: PerAddress::new(&parts.settings),
@@ -167,6 +172,13 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             pulse,
             mailbox,
         }
+    }
+
+    /// The same, taking this part in an even spread of connections.
+    #[must_use]
+    pub fn taking_part(mut self, part: Part<K::Stream>) -> Worker<K, H> {
+        self.sharing = Sharing::new(part, self.parts.index, self.kernel.waker());
+        self
     }
 
     /// Takes turns until the worker has drained or was stopped, and gives its figures and its
@@ -188,6 +200,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     /// Ends what is left and gives the figures and the application back.
     pub fn finish(mut self) -> (Stats, H) {
+        self.drop_rest();
         for key in self.connections.keys().collect::<Vec<_>>() {
             self.free(key, CloseReason::Stopped);
         }
@@ -250,6 +263,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         self.drive_put_off();
         self.ready = ready;
         self.expire_deadlines();
+        self.adopt();
         self.publish_if_due();
         Ok(())
     }
@@ -294,6 +308,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         if self.draining.is_some() {
             return;
         }
+        self.adopt_rest();
         // What the kernel has queued for us would be reset with the listener.
         self.accept_rest();
         self.kernel.close_listeners();
@@ -365,6 +380,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     fn publish(&mut self) {
         let (requests, connections) = self.figures();
+        self.sharing.tell(self.connections.len(), self.now);
         self.parts.board.publish(self.parts.index, requests, connections);
         self.published = (requests, connections);
         self.publish_after = self.now + PUBLISH_INTERVAL;

@@ -19,6 +19,10 @@ pub struct Stats {
     pub accept_failed: u64,
     /// Times accepting paused because the table was full.
     pub table_full: u64,
+    /// Connections given to other workers, of those accepted.
+    pub given: u64,
+    /// Connections taken on from other workers.
+    pub taken: u64,
     /// Bytes received.
     pub bytes_received: u64,
     /// Bytes the kernel took.
@@ -41,6 +45,8 @@ impl Stats {
             accept_exhausted: 0,
             accept_failed: 0,
             table_full: 0,
+            given: 0,
+            taken: 0,
             bytes_received: 0,
             bytes_sent: 0,
             closes: [0; CloseReason::ALL.len()],

@@ -44,6 +44,17 @@ impl Wake for SimWaker {
     }
 }
 
+impl SimStream {
+    pub(crate) fn new(world: Rc<RefCell<World>>, client: usize) -> SimStream {
+        SimStream { world, client }
+    }
+}
+
+/// The peer address that stands for a client.
+pub(crate) fn peer_of(client: usize) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), client as u16 + 1)
+}
+
 /// The client a peer address stands for.
 pub(crate) fn client_of(peer: SocketAddr) -> usize {
     usize::from(peer.port()) - 1
@@ -83,8 +94,7 @@ impl Kernel for SimKernel {
 
     fn accept(&mut self, index: usize) -> io::Result<(SimStream, SocketAddr)> {
         let client = self.0.borrow_mut().accept(index)?;
-        let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), client as u16 + 1);
-        Ok((SimStream { world: Rc::clone(&self.0), client }, peer))
+        Ok((SimStream::new(Rc::clone(&self.0), client), peer_of(client)))
     }
 
     fn add(&mut self, stream: &SimStream, token: Token, interest: Interest) -> io::Result<()> {

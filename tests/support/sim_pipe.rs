@@ -19,6 +19,8 @@ use crate::sim_pace::Pace;
 pub(crate) enum Place {
     /// With its client, who has not yet connected.
     Nowhere,
+    /// Left for the worker by another.
+    Handed,
     /// In the queue of a listener.
     Queued,
     /// At the worker.
@@ -172,7 +174,7 @@ impl Pipe {
         match self.place {
             Place::Nowhere => true,
             Place::Closed => false,
-            Place::Queued | Place::Open => !self.is_reset && self.is_client_busy(),
+            Place::Handed | Place::Queued | Place::Open => !self.is_reset && self.is_client_busy(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Everything outside the worker: simulated connections, level-triggered readiness worked out from
 //! them, seeded partial transfers and faults, a clock. Knows no HTTP.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,13 +12,14 @@ use std::time::Duration;
 use corelane::clock::Moment;
 use corelane::limits::{BLOCK_BYTES, EVENTS_PER_TURN, LINGER_BYTES_MAX, TICK_MS};
 use corelane::sys::{Interest, Readiness, Token};
-use corelane::worker::{Mail, Post};
+use corelane::worker::{Crew, Mail, Post};
 use corelane::{Error, Reply, Settings};
 
 use crate::random::Random;
 use crate::sim_client::Expected;
 use crate::sim_elsewhere::{Awaits, Deed, Errand, Promise, Shared, SimSource, Work, lock};
 use crate::sim_faults::{Counts, Faults};
+use crate::sim_kernel::{SimStream, peer_of};
 use crate::sim_overload::Load;
 use crate::sim_pipe::{Abrupt, Pipe, Place};
 
@@ -34,6 +37,14 @@ const ABORTED: [i32; 4] = [libc::ECONNABORTED, libc::EPROTO, libc::EHOSTDOWN, li
 struct SimListener {
     queue: VecDeque<usize>,
     is_on: bool,
+}
+
+/// Other workers, which hand connections over.
+#[derive(Debug)]
+struct Others {
+    crew: Arc<Crew<SimStream>>,
+    random: Random,
+    world: Weak<RefCell<World>>,
 }
 
 /// Everything outside the worker.
@@ -64,6 +75,7 @@ pub(crate) struct World {
     /// Mail and the turn before which it is sent.
     pub(crate) mail: VecDeque<(u32, Mail)>,
     post: Option<Post>,
+    others: Option<Others>,
     listeners: Vec<SimListener>,
     has_listeners: bool,
     /// Seconds of the wall clock, if it stands still; then nobody waits for a deadline either
@@ -107,6 +119,7 @@ impl World {
             is_stopped: false,
             mail: VecDeque::new(),
             post: None,
+            others: None,
             listeners: (0..listeners)
                 .map(|_| SimListener { queue: VecDeque::new(), is_on: true })
                 .collect(),
@@ -124,6 +137,39 @@ impl World {
 
     pub(crate) fn set_post(&mut self, post: Post) {
         self.post = Some(post);
+    }
+
+    /// Some connections come from other workers from now on.
+    pub(crate) fn set_others(world: &Rc<RefCell<World>>, random: Random) -> Arc<Crew<SimStream>> {
+        let crew = Crew::new(1);
+        let others = Others { crew: Arc::clone(&crew), random, world: Rc::downgrade(world) };
+        world.borrow_mut().others = Some(others);
+        crew
+    }
+
+    /// Another worker hands the connection of a client over, if that is how it comes. Returns
+    /// whether it does.
+    fn hand_over(&mut self, client: usize) -> bool {
+        let Some(others) = &mut self.others else { return false };
+        if !others.random.one_in(2) {
+            return false;
+        }
+        let Some(world) = others.world.upgrade() else { return false };
+        let handed = (SimStream::new(world, client), peer_of(client));
+        let is_taken = others.crew.offer(0, handed).is_ok();
+        let pipe = &mut self.pipes[client];
+        // What is not taken, who offers it serves.
+        pipe.place = if is_taken { Place::Handed } else { Place::Closed };
+        true
+    }
+
+    /// The worker does something with a connection: if that was handed over, it took it on.
+    fn touch(&mut self, client: usize) {
+        if self.pipes[client].place == Place::Handed {
+            self.has_progressed = true;
+            self.counts.accepted += 1;
+            self.pipes[client].accept(self.now);
+        }
     }
 
     pub(crate) fn unix_seconds(&self) -> u64 {
@@ -168,6 +214,10 @@ impl World {
         let Some(index) = busy.into_iter().find(|index| self.pipes[*index].has_plans()) else {
             return false;
         };
+        if self.pipes[index].place == Place::Nowhere && self.hand_over(index) {
+            self.has_progressed = true;
+            return true;
+        }
         let pipe = &mut self.pipes[index];
         if pipe.place != Place::Nowhere {
             pipe.act(&mut self.random);
@@ -207,6 +257,11 @@ impl World {
         let is_waiting = |listener: &SimListener| !listener.is_on && !listener.queue.is_empty();
         if timeout.is_none() && self.has_listeners && self.listeners.iter().any(is_waiting) {
             self.note("waits without end while accepting is paused");
+        }
+        let is_handed = |pipe: &Pipe| pipe.place == Place::Handed;
+        let is_woken = self.woken.load(Ordering::SeqCst);
+        if timeout.is_none() && !is_woken && self.pipes.iter().any(is_handed) {
+            self.note("waits without end while a connection is handed over");
         }
         if let Some(client) = (0..self.pipes.len()).find(|client| self.is_left(*client))
             && timeout != Some(Duration::ZERO)
@@ -527,6 +582,7 @@ impl World {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
+        self.touch(client);
         if World::is_due(&mut self.faults.unwatched, &mut self.random, 6) {
             self.counts.unwatched += 1;
             self.pipes[client].abrupt.get_or_insert(Abrupt::Unwatched);
@@ -546,6 +602,7 @@ impl World {
             self.note("receives into nothing");
         }
         self.load.forget();
+        self.touch(client);
         let pipe = &mut self.pipes[client];
         if pipe.is_reset {
             self.has_progressed = true;
@@ -580,6 +637,7 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, client: usize, segments: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.touch(client);
         let pipe = &mut self.pipes[client];
         if pipe.is_reset {
             self.has_progressed = true;
@@ -613,6 +671,7 @@ impl World {
     }
 
     pub(crate) fn close(&mut self, client: usize) {
+        self.touch(client);
         self.has_progressed = true;
         let open = self.open();
         let soft_max = self.connections_max - self.connections_max / 8;

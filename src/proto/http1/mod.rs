@@ -124,6 +124,11 @@ impl Http1 {
         &self.state
     }
 
+    /// Requests handled so far.
+    pub fn requests(&self) -> u32 {
+        self.requests
+    }
+
     /// Whether an answer is under way: promised, or streamed.
     #[inline]
     pub fn is_answering(&self) -> bool {
