@@ -77,6 +77,7 @@
 //! | `drain_idle_time` | 500 ms | idle connections are closed |
 //! | `blocking_queue_max` | 1,024 jobs | given back at once |
 //! | `stall_time` | 75 ms of one turn of a worker | logged with worker and route, counted |
+//! | `balance` | `Auto`: `Ebpf` where it may be, else `HandOver` | `Off`: the kernel's hash |
 //! | `backlog` | 4,096 connections | the kernel drops SYNs |
 //! | `notsent_bytes` | 16 KiB in the kernel | the rest of an answer waits with us |
 //! | `busy_poll` | never | the worker sleeps, and its wake costs 10 to 40 µs |
@@ -143,7 +144,7 @@ pub use api::{
 pub use app::Router;
 pub use control::{Result, Running, Server, StartError};
 pub use mem::Bytes;
-pub use settings::{ClientAddressField, Network, Settings, WhenFull};
+pub use settings::{Balance, ClientAddressField, Network, Settings, WhenFull};
 pub use testing::TestClient;
 pub use wire::head::{Method, Version};
 pub use wire::status::Status;

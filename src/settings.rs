@@ -117,6 +117,9 @@ pub struct Settings {
     /// it is told within 100 ms; twice in that time a supervisor looks at workers that are not at
     /// rest. `None` watches nothing.
     pub stall_time: Option<Duration>,
+    /// How connections are spread over the workers. Default [`Balance::Auto`]: the kernel's own
+    /// hash gives the busiest of 8 workers half more than the mean of 64 connections.
+    pub balance: Balance,
     /// Connections the kernel queues for each listener (`listen(2)`). Default 4,096; the kernel
     /// caps it at `net.core.somaxconn`.
     pub backlog: u32,
@@ -179,6 +182,7 @@ impl Default for Settings {
             drain_idle_time: Duration::from_millis(500),
             blocking_queue_max: 1024,
             stall_time: Some(Duration::from_millis(75)),
+            balance: Balance::Auto,
             backlog: 4096,
             notsent_bytes: 16 * 1024,
             busy_poll: Duration::ZERO,
@@ -196,6 +200,50 @@ pub enum WhenFull {
     Pause,
     /// They are answered 503 with `Retry-After` and closed.
     Refuse,
+}
+
+/// How connections are spread over the workers of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// `Ebpf` where the kernel lets us, else `HandOver`.
+    Auto,
+    /// By the CPU that handles a connection's packets (`SO_INCOMING_CPU`), for pinned workers and a
+    /// network card with a queue for each of their CPUs.
+    Cpu,
+    /// A program in the kernel gives each connection to the worker that has the fewest, queued ones
+    /// counted. So a worker that is held up gets no more. Takes `CAP_BPF`.
+    Ebpf,
+    /// As the kernel's hash has it; then a worker gives a new connection to one that has fewer,
+    /// unless connections are short.
+    HandOver,
+    /// As the kernel's hash has it.
+    Off,
+    /// A program in the kernel gives each worker a connection in its turn. Takes `CAP_BPF`.
+    RoundRobin,
+}
+
+impl Balance {
+    /// All ways.
+    pub const ALL: [Balance; 6] = [
+        Balance::Auto,
+        Balance::Cpu,
+        Balance::Ebpf,
+        Balance::HandOver,
+        Balance::Off,
+        Balance::RoundRobin,
+    ];
+
+    /// Its name in the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Balance::Auto => "auto",
+            Balance::Cpu => "cpu",
+            Balance::Ebpf => "ebpf",
+            Balance::HandOver => "handoff",
+            Balance::Off => "off",
+            Balance::RoundRobin => "round-robin",
+        }
+    }
 }
 
 /// The field that trusted proxies add addresses to. Only one is ever read: a proxy that writes

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use corelane::config::{Command, Exit, ReportFormat, ServePlan, Stream, parse};
 use corelane::limits;
-use corelane::settings::{ClientAddressField, Network, Settings, WhenFull};
+use corelane::settings::{Balance, ClientAddressField, Network, Settings, WhenFull};
 
 fn try_parse(line: &str) -> Result<ServePlan, Exit> {
     let words = std::iter::once("corelane").chain(line.split_whitespace());
@@ -83,7 +83,8 @@ fn every_setting_has_its_flag() {
          --notsent-bytes 64k --blocking-queue-max 9 --stall-time 20ms --upload-bytes-max 64m \
          --memory-max 8m --requests-max 100 --receive-rate-min 1000 --send-rate-min 2000 \
          --later-time 3s --lifetime-max 30m --rate-time 4s --overload-delay 40ms \
-         --overload-interval 200ms --busy-poll auto --stage-sampling 7 --server-timing on",
+         --overload-interval 200ms --busy-poll auto --stage-sampling 7 --server-timing on \
+         --balance round-robin",
     )
     .settings;
     let mut expected = Settings::default();
@@ -126,6 +127,7 @@ fn every_setting_has_its_flag() {
     expected.busy_poll = Duration::from_micros(50);
     expected.stage_sampling = 7;
     expected.server_timing = true;
+    expected.balance = Balance::RoundRobin;
     assert_eq!(settings, expected);
 }
 
@@ -294,6 +296,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("user-timeout", time(settings.user_timeout)),
         ("notsent-bytes", size(settings.notsent_bytes.into())),
         ("busy-poll", "off".to_owned()),
+        ("balance", "auto".to_owned()),
         ("pipelined-max", settings.pipelined_max.to_string()),
         ("backlog", settings.backlog.to_string()),
         ("head-time", time(settings.head_time)),

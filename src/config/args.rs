@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use super::ReportFormat;
 #[cfg(feature = "bench")]
 use super::bench_args::{BenchArgs, ReportArgs};
-use super::values::{Polling, Size, Time, listen_address, network, number, workers};
+use super::values::{BalanceName, Polling, Size, Time, listen_address, network, number, workers};
 use super::version;
 use crate::settings::{ClientAddressField, Network, Settings, WhenFull};
 
@@ -260,6 +260,17 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_PIPELINED_MAX", value_name = "N", help_heading = LIMITS)]
     #[arg(value_parser = number::<usize>, default_value_t = DEFAULTS.pipelined_max)]
     pub(super) pipelined_max: usize,
+
+    /// How connections are spread over the workers
+    ///
+    /// ebpf: to the worker with the fewest, by a program in the kernel (needs CAP_BPF).
+    /// handoff: workers give new ones to those with fewer. round-robin: in turns (CAP_BPF).
+    /// cpu: by the CPU that handles their packets. off: by the kernel's hash. auto: ebpf where
+    /// it may be, else handoff.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_BALANCE", value_name = "WAY", help_heading = CONNECTIONS)]
+    #[arg(default_value_t = BalanceName(DEFAULTS.balance))]
+    pub(super) balance: BalanceName,
 
     /// Connections the kernel queues for each listener
     ///

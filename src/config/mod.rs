@@ -205,6 +205,7 @@ fn settings(args: &ServeArgs) -> Settings {
         blocking_queue_max: args.blocking_queue_max,
         stall_time: Some(args.stall_time.0).filter(|time| !time.is_zero()),
         backlog: args.backlog,
+        balance: args.balance.0,
         busy_poll: args.busy_poll.0,
         stage_sampling: args.stage_sampling,
         server_timing: args.server_timing == Pin::On,

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::limits::BUSY_POLL_AUTO_US;
-use crate::settings::{Network, NetworkError};
+use crate::settings::{Balance, Network, NetworkError};
 
 /// Why a text is no value, and what would be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +118,28 @@ impl fmt::Display for Polling {
             0 => f.write_str("off"),
             micros => write!(f, "{micros}"),
         }
+    }
+}
+
+/// How connections are spread, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BalanceName(pub(super) Balance);
+
+impl FromStr for BalanceName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<BalanceName, ValueError> {
+        let named = Balance::ALL.into_iter().find(|balance| balance.name() == text);
+        named.map(BalanceName).ok_or_else(|| {
+            let hint = "`auto`, `ebpf`, `round-robin`, `handoff`, `cpu` or `off`";
+            ValueError::new("no way to spread connections", hint)
+        })
+    }
+}
+
+impl fmt::Display for BalanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
     }
 }
 

@@ -29,8 +29,12 @@ pub enum StartError {
     Listeners(usize),
     /// A setting cannot be used.
     Settings(SettingsError),
+    /// The kernel takes no program that places connections.
+    Steering(io::Error),
     /// A worker was asked to end and does not.
     Stuck(usize),
+    /// Connections are to follow CPUs, and this worker is not pinned to one.
+    Unpinned(usize),
     /// A worker ended without having been asked to.
     Worker(usize, String),
     /// More workers than [`crate::limits::WORKERS_MAX`].
@@ -52,9 +56,20 @@ impl StartError {
                 Some("`ulimit -n` and the memory limit bound what a process may have".to_owned())
             }
             StartError::Listeners(0) => Some("name at least one address to listen on".to_owned()),
+            StartError::Steering(_) => {
+                let what = "it takes CAP_BPF (for a systemd unit AmbientCapabilities=CAP_BPF) and \
+                            Linux 5.14; with the setting `balance` at `auto` or `handoff`, workers \
+                            hand connections over instead";
+                Some(what.to_owned())
+            }
             StartError::Stuck(_) => {
                 let what = "its application does not return; the lines above name the route, and \
                             `Later::run_blocking` is for work that blocks";
+                Some(what.to_owned())
+            }
+            StartError::Unpinned(_) => {
+                let what = "have at most one worker for each CPU and let them be pinned; or choose \
+                            another `balance`";
                 Some(what.to_owned())
             }
             StartError::Worker(..) => {
@@ -82,7 +97,13 @@ impl fmt::Display for StartError {
             StartError::Kernel(what, error) => write!(f, "cannot {what}: {error}"),
             StartError::Listeners(count) => write!(f, "cannot listen on {count} addresses"),
             StartError::Settings(error) => write!(f, "setting {error}"),
+            StartError::Steering(error) => {
+                write!(f, "the kernel does not let a program place connections: {error}")
+            }
             StartError::Stuck(index) => write!(f, "worker {index} does not end"),
+            StartError::Unpinned(index) => {
+                write!(f, "connections cannot follow CPUs: worker {index} is not pinned")
+            }
             StartError::Worker(index, reason) => write!(f, "worker {index} ended: {reason}"),
             StartError::Workers(count) => write!(f, "cannot run {count} workers"),
         }
@@ -99,7 +120,9 @@ impl fmt::Debug for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StartError::Address(_, error) | StartError::Kernel(_, error) => Some(error),
+            StartError::Address(_, error)
+            | StartError::Kernel(_, error)
+            | StartError::Steering(error) => Some(error),
             StartError::Bind(error) => Some(error),
             StartError::Settings(error) => Some(error),
             _ => None,

@@ -13,6 +13,7 @@ use super::{Result, StartError};
 use crate::api::{Board, ServerStatus};
 use crate::proto::CloseReason;
 use crate::report::{Latencies, ServerReport, Stage, Summary, WorkerRow};
+use crate::settings::Balance;
 use crate::sys::{Signals, Woken};
 use crate::wire::refusal::Refusal;
 use crate::worker::{Mail, Stats};
@@ -35,6 +36,7 @@ pub(super) struct Member {
 pub struct Running {
     addresses: Vec<SocketAddr>,
     members: Vec<Member>,
+    balance: Balance,
     board: Arc<Board>,
     ends: Arc<Ends>,
     /// Its jobs may own what it is made of, so it is ended and not only dropped.
@@ -48,6 +50,7 @@ impl Running {
         Running {
             addresses: Vec::new(),
             members: Vec::new(),
+            balance: Balance::Off,
             board,
             ends,
             blocking,
@@ -57,6 +60,10 @@ impl Running {
 
     pub(super) fn add(&mut self, member: Member) {
         self.members.push(member);
+    }
+
+    pub(super) fn set_balance(&mut self, balance: Balance) {
+        self.balance = balance;
     }
 
     pub(super) fn set_addresses(&mut self, addresses: Vec<SocketAddr>) {
@@ -75,6 +82,12 @@ impl Running {
     /// Its workers in their order.
     pub fn workers(&self) -> impl Iterator<Item = WorkerPlace> + '_ {
         self.members.iter().map(|member| member.place)
+    }
+
+    /// How its workers share connections: what the setting `balance` has come to. With one worker
+    /// nothing is shared.
+    pub fn balance(&self) -> Balance {
+        self.balance
     }
 
     /// What the workers last published, at most about 100 ms ago.
@@ -113,7 +126,7 @@ impl Running {
                 EndedWorker { place, stats, routes, stalls: status.stalls }
             })
             .collect();
-        Ok(Ended { uptime: status.uptime, workers })
+        Ok(Ended { uptime: status.uptime, balance: self.balance, workers })
     }
 
     /// Drains at the first signal, stops at the second, and returns once every worker ended.
@@ -170,6 +183,7 @@ impl std::fmt::Debug for Running {
 #[derive(Debug)]
 pub struct Ended {
     uptime: Duration,
+    balance: Balance,
     workers: Vec<EndedWorker>,
 }
 
@@ -188,6 +202,7 @@ impl Ended {
         let latencies: Vec<_> = self.workers.iter().map(|end| &end.stats.latencies).collect();
         let (service_times, stages) = Latencies::together(&latencies);
         ServerReport::new(self.uptime, rows, service_times, &stages)
+            .balanced_by(self.balance.name())
     }
 }
 
@@ -200,7 +215,7 @@ fn row(end: &EndedWorker) -> WorkerRow {
         name: format!("worker {}", place.index),
         cpu: place.cpu,
         requests: tally.requests,
-        connections: stats.accepted,
+        connections: stats.accepted + stats.taken - stats.given,
         statuses,
         bytes_received: stats.bytes_received,
         bytes_sent: stats.bytes_sent,
@@ -222,6 +237,8 @@ fn events(stats: &Stats, stalls: u64) -> Vec<(&'static str, u64)> {
         ("accept_aborted", stats.accept_aborted),
         ("accept_exhausted", stats.accept_exhausted),
         ("accept_failed", stats.accept_failed),
+        ("connections_given", stats.given),
+        ("connections_taken", stats.taken),
         ("handler_panics", tally.panics),
         ("later_dropped", tally.later_dropped),
         ("later_expired", tally.later_expired),

@@ -1,6 +1,7 @@
 //! Starts the workers, each on its own thread, one after the other.
 //! Knows nothing of how they are stopped.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
+use super::balancing::Balancing;
 use super::blocking::BlockingPool;
 use super::ends::{Ends, Outcome};
 use super::running::{Member, Running, WorkerPlace};
@@ -15,9 +17,9 @@ use super::supervisor::Supervisor;
 use super::{Result, StartError};
 use crate::api::{Blocking, Board, Handler, WorkerInfo, panic_message};
 use crate::clock::Clock;
-use crate::settings::Settings;
-use crate::sys::{self, Kernel, Linux, Listener, Tuning};
-use crate::worker::{Post, Worker, WorkerParts, mailbox};
+use crate::settings::{Balance, Settings};
+use crate::sys::{self, Kernel, Linux, Listener, Stream, Tuning};
+use crate::worker::{Part, Post, Worker, WorkerParts, mailbox};
 
 /// What to start.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ struct Started {
     cpu: Option<usize>,
     /// Its epoll instance, for the supervisor.
     instance: OwnedFd,
+    /// Duplicates of its listeners, where a program is to choose among them.
+    listeners: Vec<OwnedFd>,
 }
 
 /// Starts one worker after the other, so that their listeners join in the order of the workers.
@@ -51,6 +55,8 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
     let ends = Arc::new(ends);
     let queue_max = plan.settings.blocking_queue_max;
     let blocking = Arc::new(BlockingPool::new(plan.blocking_threads, queue_max));
+    let mut balancing = Balancing::choose(plan.settings.balance, plan.cpus.len())?;
+    let mut listeners = Vec::new();
     let mut addresses = plan.addresses;
     let mut instances = Vec::new();
     let mut running = Running::new(Arc::clone(&board), Arc::clone(&ends), Arc::clone(&blocking));
@@ -59,6 +65,9 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
             clock,
             cpu,
             addresses: addresses.clone(),
+            in_force: balancing.in_force(),
+            is_steered: balancing.is_steered(),
+            part: balancing.part(index),
             parts: WorkerParts {
                 index,
                 settings: plan.settings.clone(),
@@ -82,8 +91,11 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
         let place = WorkerPlace { index, cpu: started.cpu };
         ends.join(started.post);
         instances.push(started.instance);
+        listeners.push(started.listeners);
         running.add(Member { thread, place });
     }
+    balancing.begin(&listeners)?;
+    running.set_balance(balancing.in_force());
     running.set_addresses(addresses);
     if let Some(stall_time) = plan.settings.stall_time {
         let pulses = (0..plan.cpus.len()).map(|worker| Arc::clone(board.pulse(worker))).collect();
@@ -128,6 +140,9 @@ struct Seed {
     clock: Clock,
     cpu: Option<usize>,
     addresses: Vec<SocketAddr>,
+    in_force: Balance,
+    is_steered: bool,
+    part: Part<Stream>,
     parts: WorkerParts,
 }
 
@@ -194,6 +209,27 @@ impl Seed {
         let handler = factory(&WorkerInfo::new(index, Arc::clone(&self.parts.board)));
         handler.check().map_err(StartError::Application)?;
 
+        let listeners = self.listen(cpu)?;
+        let shared = if self.is_steered { &listeners[..] } else { &[] };
+        let shared: io::Result<_> = shared.iter().map(Listener::share).collect();
+        let shared = shared.map_err(|error| StartError::Kernel("duplicate a listener", error))?;
+        let addresses = listeners.iter().map(Listener::address).collect();
+        let Settings { busy_poll, stage_sampling, .. } = self.parts.settings;
+        let kernel = Linux::new(self.clock, listeners)
+            .map_err(|error| StartError::Kernel("make an epoll instance", error))?
+            .busy_polling(busy_poll)
+            .stamping(stage_sampling > 0);
+        let instance = kernel
+            .share()
+            .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;
+        let (post, mailbox) = mailbox(kernel.waker());
+        let worker = Worker::new(kernel, handler, self.parts, mailbox).taking_part(self.part);
+        Ok((worker, Started { post, addresses, cpu, instance, listeners: shared }))
+    }
+
+    /// Its listeners, with all their options.
+    fn listen(&self, cpu: Option<usize>) -> Result<Vec<Listener>> {
+        let index = self.parts.index;
         let backlog = self.parts.settings.backlog;
         let listen = if index == 0 { Listener::claim } else { Listener::join };
         let listeners: Vec<Listener> = self
@@ -206,17 +242,13 @@ impl Seed {
             .iter()
             .try_for_each(|listener| tuning.apply(listener))
             .map_err(|error| StartError::Kernel("set options of a listener", error))?;
-        let addresses = listeners.iter().map(Listener::address).collect();
-        let Settings { busy_poll, stage_sampling, .. } = self.parts.settings;
-        let kernel = Linux::new(self.clock, listeners)
-            .map_err(|error| StartError::Kernel("make an epoll instance", error))?
-            .busy_polling(busy_poll)
-            .stamping(stage_sampling > 0);
-        let instance = kernel
-            .share()
-            .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;
-        let (post, mailbox) = mailbox(kernel.waker());
-        let worker = Worker::new(kernel, handler, self.parts, mailbox);
-        Ok((worker, Started { post, addresses, cpu, instance }))
+        if self.in_force == Balance::Cpu {
+            let cpu = cpu.ok_or(StartError::Unpinned(index))?;
+            listeners
+                .iter()
+                .try_for_each(|listener| listener.follow_cpu(cpu))
+                .map_err(|error| StartError::Kernel("let a listener follow a CPU", error))?;
+        }
+        Ok(listeners)
     }
 }

@@ -36,7 +36,7 @@ pub struct WorkerRow {
     pub cpu: Option<usize>,
     /// Requests answered.
     pub requests: u64,
-    /// Connections accepted.
+    /// Connections accepted, and taken on from other workers instead of given to them.
     pub connections: u64,
     /// Answers by the first digit of their status, 1xx to 5xx.
     pub statuses: [u64; 5],
@@ -66,6 +66,8 @@ pub struct ServerReport {
     workers: Vec<WorkerRow>,
     total: WorkerRow,
     service_times: Histogram<u64>,
+    /// How the workers share connections.
+    balance: Option<&'static str>,
 }
 
 impl ServerReport {
@@ -87,7 +89,22 @@ impl ServerReport {
         for worker in &workers {
             total.count_in(worker);
         }
-        ServerReport { uptime, workers, total, service_times: merged }
+        ServerReport { uptime, workers, total, service_times: merged, balance: None }
+    }
+
+    /// The same with how the workers share connections.
+    #[must_use]
+    pub fn balanced_by(self, balance: &'static str) -> ServerReport {
+        ServerReport { balance: Some(balance), ..self }
+    }
+
+    /// Connections of the busiest worker over their mean: 1 is an even spread. `None` without
+    /// connections.
+    #[allow(clippy::cast_precision_loss)] // Connections are counted up to 2^53.
+    pub fn spread(&self) -> Option<f64> {
+        let most = self.workers.iter().map(|worker| worker.connections).max()?;
+        let mean = self.total.connections as f64 / self.workers.len() as f64;
+        (most > 0).then(|| most as f64 / mean)
     }
 
     /// The service times of all workers in nanoseconds.
@@ -116,6 +133,10 @@ impl ServerReport {
         if let Some(table) = self.stages_table() {
             let _ = writeln!(text, "\n{table}\n{STAGES}");
         }
+        if let (Some(balance), Some(spread)) = (self.balance, self.spread()) {
+            let what = "connections of the busiest worker over their mean";
+            let _ = writeln!(text, "\nbalance {balance}: {what} {spread:.2}");
+        }
         let statuses = STATUS_CLASSES.into_iter().zip(total.statuses);
         write_counts(&mut text, "answers by status", statuses);
         let _ = match self.closes_table() {
@@ -135,6 +156,8 @@ impl ServerReport {
         Json::object([
             ("schema", Json::text(SCHEMA)),
             ("uptime_seconds", Json::Float(self.uptime.as_secs_f64())),
+            ("balance", self.balance.map_or(Json::Null, Json::text)),
+            ("busiest_over_mean", self.spread().map_or(Json::Null, Json::Float)),
             ("workers", Json::List(self.workers.iter().map(WorkerRow::to_json).collect())),
             ("total", self.total.to_json()),
         ])
