@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::Worker;
 use super::accept::Accepting;
+use super::{STEP_TIME, Worker};
 use crate::api::Handler;
 use crate::clock::Moment;
 use crate::limits::{
@@ -339,13 +339,20 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// Takes on what other workers have left, as far as the table holds it: what it does not hold
     /// waits as it would in the kernel's queue.
     pub(super) fn adopt(&mut self) {
+        if !self.may_adopt() {
+            return;
+        }
+        let until = self.kernel.lap() + STEP_TIME;
         for _ in 0..ACCEPTS_PER_TURN {
-            if !self.may_adopt() || self.pause_if_full() {
+            if self.pause_if_full() {
                 return;
             }
             let Some((stream, peer)) = self.sharing.take() else { return };
             self.stats.taken += 1;
             self.admit(stream, peer);
+            if self.kernel.lap() >= until {
+                return;
+            }
         }
     }
 
