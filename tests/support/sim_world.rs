@@ -13,7 +13,7 @@ use corelane::clock::Moment;
 use corelane::limits::{BLOCK_BYTES, EVENTS_PER_TURN, LINGER_BYTES_MAX, TICK_MS};
 use corelane::sys::{Interest, Readiness, Token};
 use corelane::worker::{Crew, Mail, Post};
-use corelane::{Error, Reply, Settings};
+use corelane::{Error, Reply, Settings, WhenFull};
 
 use crate::random::Random;
 use crate::sim_client::Expected;
@@ -157,6 +157,9 @@ impl World {
         let Some(world) = others.world.upgrade() else { return false };
         let handed = (SimStream::new(world, client), peer_of(client));
         let is_taken = others.crew.offer(0, handed).is_ok();
+        if is_taken && !self.has_listeners {
+            self.note("takes connections on though it drains");
+        }
         let pipe = &mut self.pipes[client];
         // What is not taken, who offers it serves.
         pipe.place = if is_taken { Place::Handed } else { Place::Closed };
@@ -260,8 +263,13 @@ impl World {
         }
         let is_handed = |pipe: &Pipe| pipe.place == Place::Handed;
         let is_woken = self.woken.load(Ordering::SeqCst);
-        if timeout.is_none() && !is_woken && self.pipes.iter().any(is_handed) {
-            self.note("waits without end while a connection is handed over");
+        let is_room = open < self.connections_max;
+        if timeout != Some(Duration::ZERO)
+            && is_room
+            && !is_woken
+            && self.pipes.iter().any(is_handed)
+        {
+            self.note(format!("waits {timeout:?} while a connection is handed over"));
         }
         if let Some(client) = (0..self.pipes.len()).find(|client| self.is_left(*client))
             && timeout != Some(Duration::ZERO)
@@ -678,11 +686,16 @@ impl World {
         let soft_max = self.settings.connections_soft_max.unwrap_or(soft_max);
         let is_crowded = open > self.connections_max
             || self.settings.connections_per_address_max.is_some_and(|max| open > max);
+        let mut may_wait = false;
         let pipe = &mut self.pipes[client];
         pipe.place = Place::Closed;
         pipe.closed_at = self.now;
         if pipe.token.is_none() && is_crowded && pipe.abrupt != Some(Abrupt::Unwatched) {
             pipe.abrupt = Some(Abrupt::TurnedAway);
+            may_wait = open > self.connections_max
+                && self.settings.connections_full == WhenFull::Pause
+                && self.drain.is_none()
+                && !self.is_stopped;
         }
         let mut elsewhere = lock(&self.elsewhere);
         let state = &mut elsewhere.clients[client];
@@ -718,6 +731,9 @@ impl World {
         });
         if pipe.is_blocked {
             pipe.abrupt.get_or_insert(Abrupt::Blocked);
+        }
+        if may_wait {
+            self.note(format!("client {client} is turned away though it may wait"));
         }
         if let Some(fault) = fault.filter(|_| !makes_room) {
             self.note(format!("client {client}: {fault}"));
