@@ -116,7 +116,7 @@ pub const ENTRIES_PER_TURN: usize = 1024;
 pub const HAND_OVER_SHARE: u32 = 16;
 
 /// Requests that connections lately had on average, from which on one is worth handing over: that
-/// costs both workers together about as much as two requests, and the wake of one.
+/// takes an eventfd written and read and one worker's wake, about the calls of two requests.
 pub const HAND_OVER_REQUESTS_MIN: u32 = 8;
 
 /// Workers whose connections are looked at before one is handed over, at a cache line each.

@@ -39,6 +39,6 @@ pub use resource::{
     DescriptorLimit, descriptor_limit, memory_limit, raise_descriptor_limit, thread_cpu_time,
 };
 pub use signal::{Signal, Signals, Woken};
-pub use steering::{Cell, Choice, Steering};
+pub use steering::{Choice, LoadCell, Steering};
 pub use stream::Stream;
 pub use tuning::Tuning;

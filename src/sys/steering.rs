@@ -81,9 +81,9 @@ impl Steering {
     ///
     /// # Panics
     /// If there are not so many listeners.
-    pub fn cell(&self, index: usize) -> Cell {
+    pub fn cell(&self, index: usize) -> LoadCell {
         assert!(index < self.listeners as usize, "listener {index} of {}", self.listeners);
-        Cell { words: Arc::clone(&self.words), index }
+        LoadCell { words: Arc::clone(&self.words), index }
     }
 
     /// Steers the connections of one address from now on. `listeners` are all that listen there,
@@ -228,12 +228,12 @@ fn pass() -> [Instruction; 2] {
 
 /// Where a worker tells which of the connections that were placed with it are over.
 #[derive(Debug)]
-pub struct Cell {
+pub struct LoadCell {
     words: Arc<Words>,
     index: usize,
 }
 
-impl Cell {
+impl LoadCell {
     /// How many connections were placed here; wraps. Some of them may never come: their handshake
     /// was not completed, or they were no connections at all.
     #[inline]
@@ -354,7 +354,7 @@ mod tests {
     fn the_kernel_takes_a_program_for_as_many_listeners_as_there_may_be() {
         for choice in [Choice::Fewest, Choice::InTurns] {
             if let Err(error) = Steering::new(choice, WORKERS_MAX) {
-                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+                assert!(Steering::new(choice, 2).is_err(), "too long: {error}");
                 println!("skipped: no eBPF here: {error}");
             }
         }

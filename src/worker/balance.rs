@@ -16,7 +16,7 @@ use crate::limits::{
     SETTLE_MS,
 };
 use crate::proto::CloseReason;
-use crate::sys::{Cell, Kernel, Wake};
+use crate::sys::{Kernel, LoadCell, Wake};
 
 const SETTLE_TIME: Duration = Duration::from_millis(SETTLE_MS);
 
@@ -28,7 +28,7 @@ pub enum Part<S> {
     /// Workers hand connections over.
     Crew(Arc<Crew<S>>),
     /// A program of the kernel places connections by what the workers tell.
-    Steered(Cell),
+    Steered(LoadCell),
 }
 
 /// A connection and its peer.
