@@ -313,7 +313,7 @@ fn the_last_of_the_requests_allowed_closes_and_so_does_the_first_after_the_lifet
     let due = machine.protocol.deadline(&machine.settings, None);
     let life = machine.settings.lifetime_max + machine.settings.drain_idle_time;
     // A life ends at a step of 67 ms.
-    let early = life - (due - Moment::from_nanos(1_000_000_000));
+    let early = life.saturating_sub(due - Moment::from_nanos(1_000_000_000));
     assert!(early < Duration::from_millis(68), "{early:?}");
     machine.now = due;
     assert_eq!(machine.deadline_reached(), Want::Close(CloseReason::LifetimeOver));
