@@ -163,19 +163,15 @@ fn what_a_request_waited_for_others_of_its_client_or_for_a_place_is_not_counted(
     let mut machine = Machine::new(Settings::default(), router());
     let born = machine.now + ms(10_000);
     machine.now = born + ms(500);
-    let waited = |machine: &Machine<_>, ago: u64, open: u64| {
-        machine.protocol.waited(
-            ms(ago),
-            machine.now,
-            Moment::from_nanos(machine.now.as_nanos() - open * 1_000_000),
-        )
+    let waited = |machine: &Machine<_>, open: u64| {
+        let accepting = Moment::from_nanos(machine.now.as_nanos() - open * 1_000_000);
+        machine.protocol.waited_at_most(machine.now, accepting)
     };
-    assert_eq!(waited(&machine, 900, 5_000), Some(ms(900)), "before it was accepted");
-    assert_eq!(waited(&machine, 900, 30), Some(ms(30)), "for a place");
+    assert_eq!(waited(&machine, 5_000), Some(ms(5_000)), "before it was accepted");
+    assert_eq!(waited(&machine, 30), Some(ms(30)), "for a place");
     machine.feed(get("/").as_bytes());
     machine.now = born + ms(510);
-    assert_eq!(waited(&machine, 400, 5_000), Some(ms(10)));
-    assert_eq!(waited(&machine, 4, 5_000), Some(ms(4)));
+    assert_eq!(waited(&machine, 5_000), Some(ms(10)));
     machine.feed(post("abcdef").trim_end_matches("def").as_bytes());
-    assert_eq!(waited(&machine, 4, 5_000), None, "within a body");
+    assert_eq!(waited(&machine, 5_000), None, "within a body");
 }

@@ -16,6 +16,8 @@ pub struct ReadBlock {
     end: usize,
     /// The furthest `end` was: pages behind it were never touched and are not resident.
     touched: usize,
+    /// Whether what was received last took all the space there was.
+    was_filled: bool,
 }
 
 impl Default for ReadBlock {
@@ -29,7 +31,8 @@ impl ReadBlock {
     /// An empty block of `size` bytes.
     pub fn new(size: usize) -> ReadBlock {
         // Zeroed by the kernel on first touch: pages that nothing is received into stay unmapped.
-        ReadBlock { bytes: vec![0; size].into_boxed_slice(), start: 0, end: 0, touched: 0 }
+        let bytes = vec![0; size].into_boxed_slice();
+        ReadBlock { bytes, start: 0, end: 0, touched: 0, was_filled: false }
     }
 
     /// How many bytes it can hold.
@@ -62,6 +65,7 @@ impl ReadBlock {
     pub fn fill(&mut self, len: usize) {
         assert!(len <= self.bytes.len() - self.end, "more received than there was space");
         self.end += len;
+        self.was_filled = self.end == self.bytes.len();
         self.touched = self.touched.max(self.end);
     }
 
@@ -75,6 +79,12 @@ impl ReadBlock {
     #[inline]
     pub fn received(&self) -> &[u8] {
         &self.bytes[..self.end]
+    }
+
+    /// Whether what was received last took all the space there was, so that more may wait.
+    #[inline]
+    pub fn was_filled(&self) -> bool {
+        self.was_filled
     }
 
     /// Offset of the first unread byte.
@@ -152,6 +162,7 @@ impl ReadBlock {
     pub fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
+        self.was_filled = false;
     }
 }
 

@@ -182,9 +182,10 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     #[cold]
     fn is_overdue(&mut self, key: Key) -> bool {
         let Some(connection) = self.connections.get_mut(key) else { return false };
+        let most = connection.protocol.waited_at_most(self.lap, self.accepting_since);
+        let Some(most) = most else { return false };
         let Some(ago) = self.kernel.received_ago(&connection.stream) else { return false };
-        let waited = connection.protocol.waited(ago, self.lap, self.accepting_since);
-        waited.is_some_and(|waited| self.overload.on_wait(self.lap, waited))
+        self.overload.on_wait(self.lap, ago.min(most))
     }
 
     /// Lets the protocol work on `event`, sends what it answered, and settles what comes next.

@@ -43,9 +43,9 @@ impl Assembly {
         self.block.size() == SMALL_BLOCK_BYTES
     }
 
-    /// Whether what is in it leaves room for more in a small block.
+    /// Whether a small block has room for what is in it and for what comes next.
     pub fn fits_small(&self) -> bool {
-        self.block.unread().len() <= SMALL_UNREAD_MAX
+        !self.block.was_filled() && self.block.unread().len() <= SMALL_UNREAD_MAX
     }
 
     /// Whether what is in it may move to the front of a block: spans of a whole head may not.

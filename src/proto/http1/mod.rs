@@ -135,14 +135,14 @@ impl Http1 {
         self.pending.is_some()
     }
 
-    /// How long a request has waited for a worker at `now` whose last bytes arrived `ago`. What it
-    /// waited for those before it is their client's, and what its connection waited for room,
-    /// before `accepting`, is not for want of the worker's time. `None` within a body and during
-    /// an answer.
-    pub fn waited(&self, ago: Duration, now: Moment, accepting: Moment) -> Option<Duration> {
+    /// How long a request may at most have waited for its worker at `now`. What it waited for
+    /// those before it is their client's, and what its connection waited for room, before
+    /// `accepting`, is not for want of the worker's time. `None` within a body and during an
+    /// answer.
+    pub fn waited_at_most(&self, now: Moment, accepting: Moment) -> Option<Duration> {
         let is_first = self.requests == 0 && !self.has_begun;
         let since = if is_first { accepting } else { self.since };
-        (self.state.reading() == Reading::Head).then(|| ago.min(now - since))
+        (self.state.reading() == Reading::Head).then(|| now - since)
     }
 
     /// The moment at which [`Http1::on_deadline`] is due. `draining` is when a drain began.
