@@ -1,0 +1,83 @@
+//! actix-web with one worker. Knows nothing of the measurement.
+
+#[path = "../../arena.rs"]
+mod arena;
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CONTENT_TYPE, SERVER};
+use actix_web::{App, HttpResponse, HttpServer, web};
+use arena::{Answer, Item, MESSAGE};
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct Sum {
+    a: i64,
+    b: i64,
+}
+
+#[derive(Deserialize)]
+struct Multiplier {
+    m: Option<i64>,
+}
+
+fn text(body: impl Into<String>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((SERVER, "act"))
+        .insert_header((CONTENT_TYPE, "text/plain"))
+        .body(body.into())
+}
+
+fn json(value: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((SERVER, "act")).json(value)
+}
+
+async fn plaintext() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((SERVER, "act"))
+        .insert_header((CONTENT_TYPE, "text/plain"))
+        .body("Hello, World!")
+}
+
+async fn baseline(sum: web::Query<Sum>, body: web::Bytes) -> HttpResponse {
+    let body = str::from_utf8(&body).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    text((sum.a + sum.b + body).to_string())
+}
+
+async fn items(
+    count: web::Path<usize>,
+    multiplier: web::Query<Multiplier>,
+    items: web::Data<Vec<Item>>,
+) -> HttpResponse {
+    json(&Answer::new(&items, *count, multiplier.m.unwrap_or(1)))
+}
+
+async fn upload(mut body: web::Payload) -> HttpResponse {
+    let mut length = 0;
+    while let Some(Ok(chunk)) = body.next().await {
+        length += chunk.len();
+    }
+    text(length.to_string())
+}
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    let (port, data) = arena::arguments();
+    let data = web::Data::from(Arc::new(data));
+    HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .route("/plaintext", web::get().to(plaintext))
+            .route("/json", web::get().to(async || json(&MESSAGE)))
+            .route("/baseline11", web::get().to(baseline))
+            .route("/baseline11", web::post().to(baseline))
+            .route("/json/{count}", web::get().to(items))
+            .route("/upload", web::post().to(upload))
+    })
+    .workers(1)
+    .max_connections(20_000)
+    .bind(("127.0.0.1", port))?
+    .run()
+    .await
+}
