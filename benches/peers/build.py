@@ -152,11 +152,11 @@ def pip(package, folder, *arguments):
 
 def granian():
     folder = pip("granian==2.8.7", "granian")
-    command = [sys.executable, "-c", "import runpy, sys; sys.path[:0] = [sys.argv.pop(1), "
-               "sys.argv.pop(1)]; runpy.run_module('granian', run_name='__main__')",
-               folder, SOURCES / "granian", "--interface", "rsgi", "--workers", "1",
-               "--runtime-threads", "1", "--loop", "asyncio", "--no-ws", "--http", "1",
-               "--log-level", "error", "--backlog", "4096", "--port", "{port}", "app:app"]
+    # Through the environment, because the process that serves starts anew.
+    command = ["env", f"PYTHONPATH={folder}:{SOURCES / 'granian'}", sys.executable, "-m",
+               "granian", "--interface", "rsgi", "--workers", "1", "--runtime-threads", "1",
+               "--loop", "asyncio", "--no-ws", "--http", "1", "--log-level", "error",
+               "--backlog", "4096", "--port", "{port}", "app:app"]
     return command, "2.8.7"
 
 

@@ -125,6 +125,7 @@ def main():
         sys.exit("error: taskset is missing (Debian: apt install util-linux)")
     build.install = options.install
     build.prepare()
+    (build.RUN / "upload.bin").write_bytes(bytes(check.UPLOAD_BYTES))
     options.dataset = options.dataset or dataset()
     commands = build_all(options)
     if options.build:
@@ -324,9 +325,7 @@ def bench(server, load, commands, options, warm_up="0s"):
     if work == "open":
         command += ["--rate", str(load["rate"])]
     if work == "upload":
-        body = build.RUN / "body"
-        body.write_bytes(bytes(check.UPLOAD_BYTES))
-        command += ["-X", "POST", "--body-file", str(body)]
+        command += ["-X", "POST", "--body-file", str(build.RUN / "upload.bin")]
     command += [f"http://127.0.0.1:{server.port}{path}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not done.stdout.strip():

@@ -4,11 +4,8 @@
 mod arena;
 
 use arena::MESSAGE;
+use ntex::http::header::{CONTENT_TYPE, SERVER};
 use ntex::web::{self, App, HttpResponse, HttpServer};
-use ntex::{
-    SharedCfg,
-    http::header::{CONTENT_TYPE, SERVER},
-};
 
 async fn plaintext() -> HttpResponse {
     HttpResponse::Ok()
@@ -24,12 +21,12 @@ async fn json() -> HttpResponse {
 #[ntex::main]
 async fn main() -> std::io::Result<()> {
     let (port, _) = arena::arguments();
-    HttpServer::new(async |_| {
+    HttpServer::new(async || {
         App::new()
             .service(web::resource("/plaintext").route(web::get().to(plaintext)))
             .service(web::resource("/json").route(web::get().to(json)))
     })
-    .bind(("127.0.0.1", port), SharedCfg::new("peer"))?
+    .bind(("127.0.0.1", port))?
     .workers(1)
     .run()
     .await
