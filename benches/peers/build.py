@@ -34,7 +34,7 @@ def prepare():
     for folder in (RUN, BIN, NPM, PIP):
         folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(HERE, SOURCES, dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("*.py", "__pycache__", "*.md", "*.svg"))
+                    ignore=shutil.ignore_patterns("__pycache__", "*.md", "*.svg"))
     (RUN / "plaintext.txt").write_text("Hello, World!")
     (RUN / "json.json").write_text('{"message":"Hello, World!"}')
 
