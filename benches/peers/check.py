@@ -98,8 +98,12 @@ def pipelining(port):
             try:
                 client.answer()
             except (OSError, Wrong, IndexError, ValueError):
-                return [f"{count} answers for {PIPELINED}"]
+                return [f"{count} of {PIPELINED} pipelined answers"]
     return []
+
+
+def fails_pipelining(remarks):
+    return any("pipelined" in remark for remark in remarks)
 
 
 def closing(port):

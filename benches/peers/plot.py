@@ -3,7 +3,7 @@
 from math import log
 from xml.sax.saxutils import escape
 
-ROW, LEFT, WIDE, TOP, GAP = 17, 110, 300, 34, 34
+ROW, LEFT, WIDE, RIGHT, TOP, GAP = 17, 100, 280, 40, 34, 34
 # A ratio beyond this is drawn at the edge, with its number.
 RATIO_MAX = 4.0
 RATIO_MIN = 0.5
@@ -32,7 +32,7 @@ def overview(works, summaries, leaves_out):
     names = sorted({name for work in shown for name in summaries[work]},
                    key=lambda name: order_of(name, summaries))
     lines = ["CPU time of a request over corelane's; below 1 the peer needs less:", "",
-             f"| peer | {' | '.join(shown)} | leaves out | seen |",
+             f"| peer | {' | '.join(shown)} | leaves out, or does otherwise | seen |",
              "|---|" + "---|" * (len(shown) + 2)]
     for name in names:
         cells = [f"{summaries[work][name]['ratio']:.2f}" if name in summaries[work] else "–"
@@ -83,7 +83,7 @@ def picture(summaries, about, machine):
                  for at in range(0, len(works), COLUMNS)]
     heights = [TOP + ROW * count + GAP for count in rows_high]
     columns = min(COLUMNS, len(works))
-    wide, high = columns * (LEFT + WIDE + 30) + 20, sum(heights) + 74
+    wide, high = columns * (LEFT + WIDE + RIGHT + 16) + 20, sum(heights) + 74
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" '
              f'width="{wide}" height="{high}"><style>{STYLE}</style>'
              f'<rect width="{wide}" height="{high}" fill="#fff"/>'
@@ -95,7 +95,7 @@ def picture(summaries, about, machine):
     for line, height in enumerate(heights):
         for column, work in enumerate(works[line * COLUMNS:(line + 1) * COLUMNS]):
             parts += panel(work, about[work][0], summaries[work],
-                           16 + column * (LEFT + WIDE + 30), top)
+                           16 + column * (LEFT + WIDE + RIGHT + 16), top)
         top += height
     return "\n".join([*parts, "</svg>\n"])
 
@@ -125,14 +125,15 @@ def dot(name, middle, left, y):
     own = ' class="own"' if name == "corelane" else ""
     label = "corelane (A/A)" if name == "corelane" else name
     text = f"{middle['ratio']:.2f}" if middle["ratio"] < 10 else f"{middle['ratio']:.0f}"
-    beyond = most + 34 > left + LEFT + WIDE
-    x, anchor = (least - 7, "end") if beyond else (most + 7, "start")
+    mark = f'<circle class="{kind}" cx="{ratio:.1f}" cy="{y:.1f}" r="3.5"/>'
+    if middle["ratio"] > RATIO_MAX:
+        # An arrow: the number beside it is beyond the scale.
+        mark = (f'<path class="{kind}" d="M{ratio - 5:.1f} {y - 4:.1f} l8 4 l-8 4 z"/>')
     return [f'<text{own} x="{left + LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
             f'{escape(label)}</text>',
             f'<line class="range {kind}" x1="{least:.1f}" x2="{most:.1f}" y1="{y:.1f}" '
-            f'y2="{y:.1f}"/><circle class="{kind}" cx="{ratio:.1f}" cy="{y:.1f}" r="3.5"/>'
-            f'<text class="mark" x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="{anchor}">{text}'
-            '</text>']
+            f'y2="{y:.1f}"/>{mark}<text class="mark" x="{left + LEFT + WIDE + RIGHT - 6}" '
+            f'y="{y + 3.5:.1f}" text-anchor="end">{text}</text>']
 
 
 def place(ratio):

@@ -44,32 +44,32 @@ from programs import end
 PLAIN = "keep-alive pipelined browser ten close json open"
 ARENA = "arena-json upload"
 PEERS = {
-    # name: (how to build, works it takes part in, what it leaves out of what corelane does)
+    # name: (how to build, works it takes part in, what it leaves out or does otherwise)
     "corelane": (build.corelane, f"{PLAIN} {ARENA}", ""),
     "floor": (build.floor, "keep-alive pipelined browser ten close open",
               "HTTP: answers every empty line"),
     "actix-web": (cargo("actix-web"), f"{PLAIN} {ARENA}",
-                  "rates and total time of a body; memory bound"),
-    "axum": (cargo("axum"), f"{PLAIN} {ARENA}", "deadlines, as served by axum::serve"),
+                  "a least rate or total time of bodies"),
+    "axum": (cargo("axum"), f"{PLAIN} {ARENA}", "deadlines (axum::serve sets none)"),
     "go-fasthttp": (go("go-fasthttp", ("golang-github-valyala-fasthttp-dev",
                                        "github.com/valyala/fasthttp")), PLAIN,
                     "deadlines unless set"),
     "go-http": (go("go-http"), PLAIN, "deadlines unless set"),
-    "bun": (build.bun, PLAIN, "memory bound; rates"),
-    "granian": (build.granian, PLAIN, "runs Python; body deadlines"),
+    "bun": (build.bun, PLAIN, "not looked into"),
+    "granian": (build.granian, PLAIN, "not looked into; runs Python"),
     "h2o": (configured("h2o", "h2o", "h2o.conf", "-c"), PLAIN,
-            "answers from files; strict framing"),
-    "hyper": (cargo("hyper"), f"{PLAIN} {ARENA}", "deadlines without its timer; routing"),
-    "khttp": (cargo("khttp"), PLAIN, "deadlines; writes without waiting"),
+            "strict framing; answers are files here"),
+    "hyper": (cargo("hyper"), f"{PLAIN} {ARENA}", "deadlines (its timer is off here); routing"),
+    "khttp": (cargo("khttp"), PLAIN, "deadlines"),
     "lighttpd": (configured("lighttpd", "lighttpd", "lighttpd.conf", "-D", "-f"), PLAIN,
-                 "answers from files"),
-    "may_minihttp": (cargo("may_minihttp"), PLAIN, "limits, deadlines, more than 16 fields"),
+                 "not looked into; answers are files here"),
+    "may_minihttp": (cargo("may_minihttp"), PLAIN, "deadlines, limits, more than 16 fields"),
     "nginx": (configured("nginx", "nginx-light", "nginx.conf", "-c"), PLAIN,
-              "one write per pipelined answer"),
-    "node": (build.node, PLAIN, "rates; memory bound"),
-    "ntex": (cargo("ntex"), PLAIN, "trailers; memory bound"),
-    "uwebsockets": (build.uwebsockets, PLAIN, "strict framing; its epoll loop (runs on libuv)"),
-    "xitca-web": (cargo("xitca-web"), PLAIN, "body deadlines; memory bound"),
+              "one write for all pipelined answers"),
+    "node": (build.node, PLAIN, "a least rate of bodies"),
+    "ntex": (cargo("ntex"), PLAIN, "trailers"),
+    "uwebsockets": (build.uwebsockets, PLAIN, "strict framing; its own loop (on libuv here)"),
+    "xitca-web": (cargo("xitca-web"), PLAIN, "deadlines of bodies"),
 }
 
 BROWSER = [
@@ -182,14 +182,14 @@ def dataset():
 
 
 def build_all(options):
-    """Commands, versions and remarks by peer; who cannot be built or answers wrongly is left out."""
+    """Commands, versions and remarks by peer, without those that lack something or answer wrongly."""
     commands = {}
     for name in dict.fromkeys(["corelane", *options.peer]):
         how, works, _ = PEERS[name]
         try:
             command, version = how()
             remarks = [] if name == "floor" else checked(command, check.plain, options)
-            if name != "corelane" and "upload" in works:
+            if name != "corelane" and "upload" in works.split():
                 which = check.items_and_upload if name == "hyper" else check.arena
                 remarks += checked(command, which, options, options.dataset)
         except (Missing, check.Wrong, OSError, ValueError) as why:
@@ -259,7 +259,8 @@ def measure(work, commands, results, options):
     """All rounds of one work; rows by peer."""
     if work == "crowd":
         return measure_crowd(commands, options)
-    names = [name for name in commands if name in PEERS and work in PEERS[name][1]]
+    names = [name for name in commands if name in PEERS and work in PEERS[name][1].split()
+             and not (work == "pipelined" and check.fails_pipelining(commands[name]["remarks"]))]
     load = {"work": work, "seconds": options.seconds}
     if work == "open":
         load["rate"] = options.rate or half_of(one_run("corelane", commands, {
