@@ -182,7 +182,7 @@ def dataset():
 
 
 def build_all(options):
-    """Commands, versions and remarks by peer, without those that lack something or answer wrongly."""
+    """Commands, versions and remarks of the peers that can be built and answer as they should."""
     commands = {}
     for name in dict.fromkeys(["corelane", *options.peer]):
         how, works, _ = PEERS[name]
