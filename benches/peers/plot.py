@@ -56,7 +56,7 @@ def one_work(measured, rows, about):
     work = measured["work"]
     extra = {"open": ["P50 µs", "P99 µs", "P99.9 µs"], "upload": ["MB a CPU second"]}
     columns = ["requests a second", "CPU µs a request", "over corelane: median (range)",
-               "server at work", "resident MiB", *extra.get(work, []), "failed"]
+               "server at work", "resident MiB", *extra.get(work, []), "failed", "refused"]
     rate = f", {measured['rate']:,} requests a second asked" if "rate" in measured else ""
     if work == "crowd":
         columns[2] = "10,000 over 64: median (range)"
@@ -71,7 +71,7 @@ def one_work(measured, rows, about):
             cells += [f"{middle[key] / 1000:,.0f}" for key in ("p50_ns", "p99_ns", "p99_9_ns")]
         if work == "upload":
             cells.append(f"{(20 << 20) / middle['cpu_us']:,.0f}")
-        cells.append(f"{middle['failed']:.1%}" if middle["failed"] else "0")
+        cells += [f"{middle[key]:.1%}" if middle[key] else "0" for key in ("failed", "refused")]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -370,10 +370,11 @@ def crowd_run(name, connections, commands, options):
 
 
 def row_of(report, cpu_us, busy, memory_kib):
-    failed = sum(report["failures"].values()) + report["unlike"] \
-        + sum(report["statuses"][kind] for kind in ("4xx", "5xx"))
+    refused = sum(report["statuses"][kind] for kind in ("4xx", "5xx"))
+    # A refusal is unlike the first answer too.
+    failed = sum(report["failures"].values()) + max(report["unlike"] - refused, 0)
     row = {"rate": report["rate"], "answers": report["answers"], "failed": failed,
-           "cpu_us": cpu_us, "busy": busy, "memory_kib": memory_kib,
+           "refused": refused, "cpu_us": cpu_us, "busy": busy, "memory_kib": memory_kib,
            "generator_busy": report["generator_busy"]}
     return row | {key: report["latency"][key] for key in LATENCIES}
 
@@ -385,7 +386,8 @@ def summary(row, work):
     middle = {key: statistics.median(run[key] for run in row["runs"])
               for key in ("rate", "cpu_us", "busy", "memory_kib", *LATENCIES)}
     asked = sum(run["answers"] + run["failed"] for run in row["runs"])
-    middle["failed"] = sum(run["failed"] for run in row["runs"]) / asked
+    for key in ("failed", "refused"):
+        middle[key] = sum(run.get(key, 0) for run in row["runs"]) / asked
     middle |= {"ratio": statistics.median(row["ratios"]), "least": min(row["ratios"]),
                "most": max(row["ratios"]), "work": work}
     return middle
@@ -399,7 +401,9 @@ def short(middle):
     if middle["work"] == "open":
         text += "  P50 {} P99 {} P99.9 {}".format(
             *(f"{middle[key] / 1000:.0f} µs" for key in LATENCIES))
-    return text + (f"  {middle['failed']:.1%} failed" if middle["failed"] > 0.001 else "")
+    for key in ("failed", "refused"):
+        text += f"  {middle[key]:.1%} {key}" if middle[key] > 0.001 else ""
+    return text
 
 
 def load_results():
