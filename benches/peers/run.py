@@ -263,8 +263,7 @@ def measure(work, commands, results, options):
              and not (work == "pipelined" and check.fails_pipelining(commands[name]["remarks"]))]
     load = {"work": work, "seconds": options.seconds}
     if work == "open":
-        load["rate"] = options.rate or half_of(one_run("corelane", commands, {
-            "work": "keep-alive", "seconds": options.seconds}, options)["rate"])
+        load["rate"] = options.rate or half_of_capacity(commands, results, options)
     print(f"\n{work}: {WORKS[work][0]}, {options.pairs} rounds of {options.seconds:g} s"
           + (f", {load['rate']} requests a second" if work == "open" else ""), flush=True)
     rows = {name: {"runs": [], "ratios": []} for name in names}
@@ -277,8 +276,12 @@ def measure(work, commands, results, options):
                    "day": datetime.date.today().isoformat()}
 
 
-def half_of(rate):
-    return int(rate) // 2000 * 1000
+def half_of_capacity(commands, results, options):
+    """Half of what corelane did in the work `keep-alive`, in whole thousands."""
+    known = results["works"].get("keep-alive", {"rows": {}})["rows"].get("corelane")
+    load = {"work": "keep-alive", "seconds": options.seconds}
+    runs = known["runs"] if known else [one_run("corelane", commands, load, options)]
+    return int(statistics.median(run["rate"] for run in runs)) // 2000 * 1000
 
 
 def one_round(turn, names, rows, commands, load, options):
