@@ -127,8 +127,10 @@ def dot(name, middle, left, y):
     text = f"{middle['ratio']:.2f}" if middle["ratio"] < 10 else f"{middle['ratio']:.0f}"
     mark = f'<circle class="{kind}" cx="{ratio:.1f}" cy="{y:.1f}" r="3.5"/>'
     if middle["ratio"] > RATIO_MAX:
-        # An arrow: the number beside it is beyond the scale.
-        mark = (f'<path class="{kind}" d="M{ratio - 5:.1f} {y - 4:.1f} l8 4 l-8 4 z"/>')
+        # An arrow says that the number beside it is beyond the scale.
+        mark = f'<path class="{kind}" d="M{ratio - 5:.1f} {y - 4:.1f} l8 4 l-8 4 z"/>'
+    elif middle["ratio"] < RATIO_MIN:
+        mark = f'<path class="{kind}" d="M{ratio + 5:.1f} {y - 4:.1f} l-8 4 l8 4 z"/>'
     return [f'<text{own} x="{left + LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
             f'{escape(label)}</text>',
             f'<line class="range {kind}" x1="{least:.1f}" x2="{most:.1f}" y1="{y:.1f}" '
