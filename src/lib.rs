@@ -80,6 +80,7 @@
 //! | `balance` | `Auto`: `Ebpf` where it may be, else `HandOver` | `Off`: the kernel's hash |
 //! | `backlog` | 4,096 connections | the kernel drops SYNs |
 //! | `notsent_bytes` | 16 KiB in the kernel | the rest of an answer waits with us |
+//! | `defer_accept` | off | a connection is there before it speaks |
 //! | `busy_poll` | never | the worker sleeps, and its wake costs 10 to 40 µs |
 //! | `stage_sampling` | 1 of 64 requests | the stages of the others are not timed |
 //! | `server_timing` | off | answers do not tell what they took |

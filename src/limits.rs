@@ -166,6 +166,9 @@ pub const ROOM_SCAN_PAUSE_MS: u64 = 10;
 /// `idle_time`, so that only connections are asked about that wait for an answer of ours.
 pub const KEEPALIVE_AFTER_S: u64 = 120;
 
+/// Seconds for which the kernel keeps a silent connection to itself, where it may: the least.
+pub const DEFER_ACCEPT_S: i32 = 1;
+
 /// Seconds between two such questions; `user_timeout` says how many go unanswered.
 pub const KEEPALIVE_INTERVAL_S: u64 = 15;
 

@@ -84,7 +84,7 @@ fn every_setting_has_its_flag() {
          --memory-max 8m --requests-max 100 --receive-rate-min 1000 --send-rate-min 2000 \
          --later-time 3s --lifetime-max 30m --rate-time 4s --overload-delay 40ms \
          --overload-interval 200ms --busy-poll auto --stage-sampling 7 --server-timing on \
-         --balance round-robin",
+         --balance round-robin --defer-accept on",
     )
     .settings;
     let mut expected = Settings::default();
@@ -124,6 +124,7 @@ fn every_setting_has_its_flag() {
     expected.client_address_field = ClientAddressField::Forwarded;
     expected.user_timeout = Duration::from_secs(20);
     expected.notsent_bytes = 64 * 1024;
+    expected.defer_accept = true;
     expected.busy_poll = Duration::from_micros(50);
     expected.stage_sampling = 7;
     expected.server_timing = true;
@@ -295,6 +296,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("client-address-field", "x-forwarded-for".to_owned()),
         ("user-timeout", time(settings.user_timeout)),
         ("notsent-bytes", size(settings.notsent_bytes.into())),
+        ("defer-accept", "off".to_owned()),
         ("busy-poll", "off".to_owned()),
         ("balance", "auto".to_owned()),
         ("pipelined-max", settings.pipelined_max.to_string()),

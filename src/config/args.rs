@@ -100,7 +100,7 @@ Examples:
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Pin {
+pub(super) enum Switch {
     On,
     Off,
 }
@@ -154,7 +154,7 @@ pub(super) struct ServeArgs {
 
     /// Whether each worker stays on its own CPU
     #[arg(long, env = "CORELANE_PIN", value_name = "on|off", default_value = "on")]
-    pub(super) pin: Pin,
+    pub(super) pin: Switch,
 
     /// What to print at the end, on standard output
     #[arg(long, env = "CORELANE_REPORT", value_name = "text|json|none", default_value = "text")]
@@ -287,6 +287,15 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_NOTSENT_BYTES", value_name = "SIZE", help_heading = LIMITS)]
     #[arg(default_value_t = Size(u64::from(DEFAULTS.notsent_bytes)))]
     pub(super) notsent_bytes: Size,
+
+    /// Whether silent connections wait in the kernel, for a second
+    ///
+    /// Saves an eighth of the CPU where each connection carries one request. Silent connections
+    /// then meet their limits a second later.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_DEFER_ACCEPT", value_name = "on|off", help_heading = LIMITS)]
+    #[arg(default_value = "off")]
+    pub(super) defer_accept: Switch,
 
     /// How long a worker polls before it sleeps, in µs
     ///
@@ -431,7 +440,7 @@ pub(super) struct ServeArgs {
     #[arg(verbatim_doc_comment)]
     #[arg(long, env = "CORELANE_SERVER_TIMING", value_name = "on|off", help_heading = ANSWERS)]
     #[arg(default_value = "off")]
-    pub(super) server_timing: Pin,
+    pub(super) server_timing: Switch,
 
     /// Value of the Server field; empty leaves it out
     #[arg(long, env = "CORELANE_SERVER_NAME", value_name = "NAME", help_heading = ANSWERS)]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::ReportFormat;
-use super::args::Pin;
+use super::args::Switch;
 use super::values::{Time, ValueError, number, workers};
 
 /// Where a load generator sends its requests.
@@ -291,6 +291,9 @@ pub(super) struct BenchArgs {
     pub(super) pipeline: usize,
 
     /// Requests after which a connection is closed and another made
+    ///
+    /// Ports of closed connections rest for a while. With `-H "Connection: close"` the server
+    /// closes first, and they rest with it.
     #[arg(long, value_name = "N", help_heading = LOAD, value_parser = number::<u32>)]
     pub(super) requests_per_connection: Option<u32>,
 
@@ -304,7 +307,7 @@ pub(super) struct BenchArgs {
 
     /// Whether each thread stays on its own CPU
     #[arg(long, value_name = "on|off", help_heading = LOAD, default_value = "on")]
-    pub(super) pin: Pin,
+    pub(super) pin: Switch,
 
     /// Method
     #[arg(long, short = 'X', value_name = "METHOD", help_heading = REQUESTS)]
@@ -383,7 +386,7 @@ impl From<BenchArgs> for BenchOrder {
             url: args.url,
             connections: args.connections,
             threads: args.threads,
-            pin: args.pin == Pin::On,
+            pin: args.pin == Switch::On,
             duration: args.duration.0,
             warm_up: args.warm_up.0,
             rate: args.rate,

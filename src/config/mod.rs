@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches, ValueEnum};
 
-use self::args::{Args, Pin, ServeArgs, SubcommandArgs};
+use self::args::{Args, ServeArgs, SubcommandArgs, Switch};
 #[cfg(feature = "bench")]
 pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder, Url};
 pub use self::values::ValueError;
@@ -146,7 +146,7 @@ fn serve_plan(
     Ok(ServePlan {
         listen: args.listen,
         workers: args.workers,
-        pin: args.pin == Pin::On,
+        pin: args.pin == Switch::On,
         report: args.report,
         hgrm: args.hgrm,
         settings,
@@ -208,7 +208,8 @@ fn settings(args: &ServeArgs) -> Settings {
         balance: args.balance.0,
         busy_poll: args.busy_poll.0,
         stage_sampling: args.stage_sampling,
-        server_timing: args.server_timing == Pin::On,
+        defer_accept: args.defer_accept == Switch::On,
+        server_timing: args.server_timing == Switch::On,
         notsent_bytes: u32::try_from(args.notsent_bytes.0).unwrap_or(u32::MAX),
         server_name: Some(args.server_name.clone()).filter(|name| !name.is_empty()),
     }

@@ -1,7 +1,7 @@
 //! Maps and programs of the kernel's virtual machine by `bpf(2)`, and the few instructions that a
 //! program of ours is written in. Knows nothing of what a program is for.
 
-#![allow(unsafe_code)] // bpf, mmap, munmap and setsockopt are foreign functions.
+#![allow(unsafe_code)] // bpf, mmap and munmap are foreign functions.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU32;
 
 use libc::c_int;
 
-use super::syscall::check;
+use super::syscall::{check, set_option};
 
 // Numbers of `linux/bpf.h`, which the C library does not know.
 const MAP_CREATE: c_int = 0;
@@ -216,18 +216,8 @@ impl Program {
     /// # Errors
     /// What `setsockopt(2)` names.
     pub(super) fn attach(&self, listener: BorrowedFd<'_>) -> io::Result<()> {
-        let program = self.0.as_raw_fd();
-        // SAFETY: the kernel reads the four bytes of the descriptor's number.
-        check(unsafe {
-            libc::setsockopt(
-                listener.as_raw_fd(),
-                libc::SOL_SOCKET,
-                SO_ATTACH_REUSEPORT_EBPF,
-                (&raw const program).cast(),
-                size_of::<c_int>() as libc::socklen_t,
-            )
-        })
-        .map(|_| ())
+        let (level, program) = (libc::SOL_SOCKET, self.0.as_raw_fd());
+        set_option(listener, level, SO_ATTACH_REUSEPORT_EBPF, program)
     }
 }
 

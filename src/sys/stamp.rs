@@ -1,18 +1,17 @@
 //! When bytes arrived, by the kernel's own time stamps (`SO_TIMESTAMPING`), for the few receives
 //! that ask. Knows nothing of who asks and why.
 
-#![allow(unsafe_code)] // setsockopt and recvmsg are foreign functions with untyped arguments.
+#![allow(unsafe_code)] // recvmsg is a foreign function with untyped arguments.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use libc::{c_void, socklen_t};
 use socket2::{Domain, Socket, Type};
 
 use super::stream::Stream;
-use super::syscall::{check, retry};
+use super::syscall::{check, retry, set_option};
 use crate::clock::Clock;
 
 /// Has the kernel stamp every packet for as long as it lives. The stamps are taken for all sockets
@@ -56,17 +55,8 @@ pub(super) fn receive_stamped(
 }
 
 fn set(socket: &impl AsFd, flags: u32) -> io::Result<()> {
-    // SAFETY: the kernel reads `size_of::<u32>()` bytes of `flags`.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_TIMESTAMPING,
-            (&raw const flags).cast::<c_void>(),
-            size_of::<u32>() as socklen_t,
-        )
-    })
-    .map(|_| ())
+    let name = libc::SO_TIMESTAMPING;
+    set_option(socket.as_fd(), libc::SOL_SOCKET, name, flags.cast_signed())
 }
 
 /// Room for one control message of three times, aligned as its head has to be.
@@ -167,7 +157,7 @@ mod tests {
         let error = receive_stamped(&clock, &stream, &mut space).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         let mut flags: libc::c_int = -1;
-        let mut length = size_of::<libc::c_int>() as socklen_t;
+        let mut length = size_of::<libc::c_int>() as libc::socklen_t;
         // SAFETY: the kernel writes at most `length` bytes of `flags`, and `length` itself.
         let asked = unsafe {
             libc::getsockopt(

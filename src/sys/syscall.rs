@@ -1,10 +1,10 @@
 //! What a system call's return value means, turned into `io::Result` once for all of `sys`.
 //! Knows no particular call.
 
-#![allow(unsafe_code)] // Takes ownership of descriptors that a system call returned.
+#![allow(unsafe_code)] // Takes ownership of descriptors that a call returned; setsockopt is foreign.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libc::c_int;
 
@@ -26,6 +26,24 @@ pub(super) unsafe fn check_descriptor(result: c_int) -> io::Result<OwnedFd> {
     }
     // SAFETY: the descriptor is open and new, by the caller's promise, so nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(result) })
+}
+
+/// Sets an option of a socket that is an `int` (`setsockopt(2)`).
+///
+/// # Errors
+/// What the kernel names.
+pub(super) fn set_option(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: c_int,
+) -> io::Result<()> {
+    let len = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the kernel reads the `len` bytes of `value`.
+    check(unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len)
+    })
+    .map(|_| ())
 }
 
 /// Repeats `call` while a signal interrupts it. Only for calls that do not wait: of an

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::limits::{KEEPALIVE_AFTER_S, KEEPALIVE_INTERVAL_S};
+use super::syscall::set_option;
+use crate::limits::{DEFER_ACCEPT_S, KEEPALIVE_AFTER_S, KEEPALIVE_INTERVAL_S};
 use crate::settings::Settings;
 
 /// What is set.
@@ -15,12 +16,13 @@ use crate::settings::Settings;
 pub struct Tuning {
     notsent_bytes: u32,
     user_timeout: Duration,
+    defer_accept: bool,
 }
 
 impl From<&Settings> for Tuning {
     fn from(settings: &Settings) -> Tuning {
-        let Settings { notsent_bytes, user_timeout, .. } = *settings;
-        Tuning { notsent_bytes, user_timeout }
+        let Settings { notsent_bytes, user_timeout, defer_accept, .. } = *settings;
+        Tuning { notsent_bytes, user_timeout, defer_accept }
     }
 }
 
@@ -35,6 +37,10 @@ impl Tuning {
             socket.set_tcp_notsent_lowat(self.notsent_bytes)?;
         }
         socket.set_tcp_user_timeout(Some(self.user_timeout))?;
+        if self.defer_accept {
+            let (level, name) = (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT);
+            set_option(listener.as_fd(), level, name, DEFER_ACCEPT_S)?;
+        }
         let keepalive = TcpKeepalive::new()
             .with_time(Duration::from_secs(KEEPALIVE_AFTER_S))
             .with_interval(Duration::from_secs(KEEPALIVE_INTERVAL_S));
@@ -44,17 +50,34 @@ impl Tuning {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::sys::Stream;
 
+    fn tuning(defer_accept: bool) -> Tuning {
+        Tuning { notsent_bytes: 5_000, user_timeout: Duration::from_secs(7), defer_accept }
+    }
+
+    #[test]
+    fn a_deferred_connection_is_there_once_it_has_spoken() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        tuning(true).apply(&listener).unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let silent = Stream::accept(listener.as_fd()).unwrap_err();
+        assert_eq!(silent.kind(), io::ErrorKind::WouldBlock);
+        peer.write_all(b"GET").unwrap();
+        while Stream::accept(listener.as_fd()).is_err() {
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn an_accepted_connection_inherits_every_option() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Tuning { notsent_bytes: 5_000, user_timeout: Duration::from_secs(7) }
-            .apply(&listener)
-            .unwrap();
+        tuning(false).apply(&listener).unwrap();
         let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = Stream::accept(listener.as_fd()).unwrap();
         let socket = SockRef::from(&stream);
