@@ -288,10 +288,10 @@ pub(super) struct ServeArgs {
     #[arg(default_value_t = Size(u64::from(DEFAULTS.notsent_bytes)))]
     pub(super) notsent_bytes: Size,
 
-    /// Whether silent connections wait in the kernel, for a second
+    /// Whether silent connections wait in the kernel
     ///
-    /// Saves an eighth of the CPU where each connection carries one request. Silent connections
-    /// then meet their limits a second later.
+    /// For a second. Saves an eighth of the CPU where each connection carries one request;
+    /// silent ones then meet their limits a second later.
     #[arg(verbatim_doc_comment)]
     #[arg(long, env = "CORELANE_DEFER_ACCEPT", value_name = "on|off", help_heading = LIMITS)]
     #[arg(default_value = "off")]
