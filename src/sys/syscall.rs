@@ -1,7 +1,7 @@
 //! What a system call's return value means, turned into `io::Result` once for all of `sys`.
 //! Knows no particular call.
 
-#![allow(unsafe_code)] // Takes ownership of descriptors that a call returned; setsockopt is foreign.
+#![allow(unsafe_code)] // Owns what a call returned; setsockopt is a foreign function.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
