@@ -294,6 +294,7 @@ pub(super) struct BenchArgs {
     ///
     /// Ports of closed connections rest for a while. With `-H "Connection: close"` the server
     /// closes first, and they rest with it.
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "N", help_heading = LOAD, value_parser = number::<u32>)]
     pub(super) requests_per_connection: Option<u32>,
 
