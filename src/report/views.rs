@@ -41,7 +41,7 @@ struct Shares {
     service: u64,
     /// Of a sample; `None` if there is none.
     queue: Option<u64>,
-    elsewhere: u64,
+    elsewhere: Option<u64>,
 }
 
 /// The stage that is not within the service time.
@@ -68,12 +68,17 @@ impl ServerSide {
             // Writing to a string cannot fail.
             let _ = write!(
                 text,
-                "\nThe mean request took {}: the server had it for {}{queue};\n{} passed in the \
-                 network, in the kernels and in the client. Percentiles of two columns are of \
-                 other\nrequests: their difference means nothing.\n",
+                "\nThe mean request took {}: the server had it for {}{queue};\n{}. Percentiles of \
+                 two columns are of other\nrequests: their difference means nothing.\n",
                 units::nanos(shares.client),
                 units::nanos(shares.service),
-                units::nanos(shares.elsewhere)
+                shares.elsewhere.map_or_else(
+                    || "the sample of the queue was too small for the rest".to_owned(),
+                    |rest| format!(
+                        "{} passed in the network, in the kernels and in the client",
+                        units::nanos(rest)
+                    ),
+                )
             );
         }
         if view.served_others(latencies, wall) {
@@ -87,11 +92,11 @@ impl ServerSide {
         let ServerSide::Seen(view) = self else { return Json::Null };
         let stages = view.stages.iter().map(|(name, times)| (name.clone(), summary_json(times)));
         let shares = view.shares(latencies);
-        let elsewhere = shares.map_or(Json::Null, |shares| Json::Unsigned(shares.elsewhere));
+        let elsewhere = shares.and_then(|shares| shares.elsewhere);
         Json::object([
             ("service_time", summary_json(&view.service_times)),
             ("stages", Json::object(stages)),
-            ("mean_elsewhere_ns", elsewhere),
+            ("mean_elsewhere_ns", elsewhere.map_or(Json::Null, Json::Unsigned)),
             ("served_others", Json::Bool(view.served_others(latencies, wall))),
         ])
     }
@@ -125,7 +130,7 @@ impl ServerView {
         let (client, service) = (mean(latencies)?, mean(&self.service_times)?);
         let queue = self.stages.iter().find(|(name, _)| name == QUEUE);
         let queue = queue.and_then(|(_, times)| mean(times));
-        let elsewhere = client.saturating_sub(service + queue.unwrap_or_default());
+        let elsewhere = client.checked_sub(service + queue.unwrap_or_default());
         Some(Shares { client, service, queue, elsewhere })
     }
 
@@ -177,6 +182,15 @@ P50            100 µs       20.0 µs       5.00 µs  400 ns";
         let json = side(&[]).to_json(&times([100_000; 10]), WALL).to_string();
         assert!(json.contains("\"kernel_queue\":null"), "{json}");
         assert!(json.contains("\"mean_elsewhere_ns\":79992"), "{json}");
+    }
+
+    #[test]
+    fn a_sample_that_says_more_than_there_is_leaves_no_rest() {
+        let side = side(&[90_000]);
+        let text = side.to_text(&times([100_000; 10]), WALL);
+        assert!(text.contains("was too small for the rest"), "{text}");
+        let json = side.to_json(&times([100_000; 10]), WALL).to_string();
+        assert!(json.contains("\"mean_elsewhere_ns\":null"), "{json}");
     }
 
     #[test]
