@@ -135,8 +135,8 @@ pub struct Settings {
     pub defer_accept: bool,
     /// How long a worker polls for what is about to come before it sleeps: waking costs 10 to
     /// 40 µs, and most of the P50 of a lightly loaded server. It polls only while its waits have
-    /// lately been shorter than this, so an idle server uses no processor time; at half load it
-    /// costs two to three times the CPU. The worker's processor should be its own. Default zero:
+    /// lately been shorter than this, so an idle server uses no processor time; at a tenth of the
+    /// load it costs three times the CPU, at half of it 1.6 times. The worker's processor should be its own. Default zero:
     /// never.
     pub busy_poll: Duration,
     /// Of how many requests the stages of one are measured: kernel queue, parse, handler and write.
@@ -217,7 +217,7 @@ pub enum Balance {
     /// network card with a queue for each of their CPUs.
     Cpu,
     /// A program in the kernel gives each connection to the worker that has the fewest, queued ones
-    /// counted. So a worker that is held up gets no more. Takes `CAP_BPF`.
+    /// counted. So a worker that is held up gets hardly any more. Takes `CAP_BPF`.
     Ebpf,
     /// As the kernel's hash has it; then a worker gives a new connection to one that has fewer,
     /// unless connections are short.

@@ -299,8 +299,8 @@ pub(super) struct ServeArgs {
 
     /// How long a worker polls before it sleeps, in µs
     ///
-    /// Only while its waits are that short: an idle server sleeps. Answers come sooner, at two
-    /// to three times the CPU at half load. Each worker should have its CPU for itself.
+    /// Only while its waits are that short: an idle server sleeps. Answers come sooner, at
+    /// three times the CPU at a tenth of the load. Each worker should have its CPU for itself.
     #[arg(verbatim_doc_comment)]
     #[arg(long, env = "CORELANE_BUSY_POLL", value_name = "off|auto|US", help_heading = LIMITS)]
     #[arg(default_value_t = Polling(DEFAULTS.busy_poll))]
