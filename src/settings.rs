@@ -136,8 +136,8 @@ pub struct Settings {
     /// How long a worker polls for what is about to come before it sleeps: waking costs 10 to
     /// 40 µs, and most of the P50 of a lightly loaded server. It polls only while its waits have
     /// lately been shorter than this, so an idle server uses no processor time; at a tenth of the
-    /// load it costs three times the CPU, at half of it 1.6 times. The worker's processor should be its own. Default zero:
-    /// never.
+    /// load it costs three times the CPU, at half of it 1.6 times. The worker's processor should be
+    /// its own. Default zero: never.
     pub busy_poll: Duration,
     /// Of how many requests the stages of one are measured: kernel queue, parse, handler and write.
     /// Default 64: many for a percentile in seconds, for at most 2 % of the CPU. Above 0 the
