@@ -1,5 +1,5 @@
-//! A tree of path segments that finds the route of a path without allocating.
-//! Knows no methods, no handlers and no requests.
+//! Finds the route of a path without allocating: whole paths in a sorted list, patterns with
+//! parameters in a tree of segments. Knows no methods, no handlers and no requests.
 
 use std::fmt;
 
@@ -10,15 +10,33 @@ use crate::limits::ROUTE_PARAMS_MAX;
 /// What a path matched, in the order of the pattern's parameters.
 pub(super) type Values<'p> = ArrayVec<&'p [u8], ROUTE_PARAMS_MAX>;
 
-/// Routes by the segments of their patterns.
+/// Routes by their patterns, for one method.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    /// Patterns without parameters: each is a path, and goes before all that match it too.
+    whole: Sorted<u16>,
+    tree: RouteTree,
+}
+
+/// Literals, sorted by their length, then by their bytes: most are told apart by their length.
+type Sorted<T> = Vec<(Box<[u8]>, T)>;
+
+/// Where `literal` stands, or would.
+#[inline]
+fn place_of<T>(sorted: &Sorted<T>, literal: &[u8]) -> Result<usize, usize> {
+    sorted.binary_search_by(|(other, _)| {
+        other.len().cmp(&literal.len()).then_with(|| (**other).cmp(literal))
+    })
+}
+
+/// Patterns with parameters, by their segments.
 ///
 /// At each segment a literal is tried before `{name}`, and that before `{*name}`; a branch that
 /// leads nowhere is left for the next. One path visits a node at most once, so the work is
 /// bounded by the routes, whatever the path.
 #[derive(Debug, Default)]
-pub(super) struct RouteTree {
-    /// Sorted by their length, then by their bytes: most are told apart by their length.
-    literals: Vec<(Box<[u8]>, RouteTree)>,
+struct RouteTree {
+    literals: Sorted<RouteTree>,
     segment: Option<Box<RouteTree>>,
     tail: Option<u16>,
     route: Option<u16>,
@@ -100,7 +118,7 @@ fn parts(pattern: &str) -> Result<(Vec<Part<'_>>, Vec<String>), PatternFault> {
     }
 }
 
-impl RouteTree {
+impl Routes {
     /// Adds a route and returns the names of its parameters.
     pub(super) fn insert(
         &mut self,
@@ -108,6 +126,44 @@ impl RouteTree {
         route: u16,
     ) -> Result<Vec<String>, PatternFault> {
         let (parts, names) = parts(pattern)?;
+        if names.is_empty() {
+            self.insert_whole(pattern.as_bytes(), route)?;
+        } else {
+            self.tree.insert(parts, route)?;
+        }
+        Ok(names)
+    }
+
+    fn insert_whole(&mut self, path: &[u8], route: u16) -> Result<(), PatternFault> {
+        match place_of(&self.whole, path) {
+            Ok(index) => Err(PatternFault::Taken(self.whole[index].1)),
+            Err(index) => {
+                self.whole.insert(index, (path.into(), route));
+                Ok(())
+            }
+        }
+    }
+
+    /// The route of `path`; the values of its parameters, as sent, go into `values`, which is
+    /// empty.
+    #[inline]
+    pub(super) fn find<'p>(&self, path: &'p [u8], values: &mut Values<'p>) -> Option<u16> {
+        debug_assert!(values.is_empty(), "values of another path");
+        if let Ok(index) = place_of(&self.whole, path) {
+            return Some(self.whole[index].1);
+        }
+        let [b'/', inside @ ..] = path else { return None };
+        self.tree.find(inside, values)
+    }
+
+    /// Whether there is no route at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.whole.is_empty() && self.tree.is_empty()
+    }
+}
+
+impl RouteTree {
+    fn insert(&mut self, parts: Vec<Part<'_>>, route: u16) -> Result<(), PatternFault> {
         let mut node = self;
         let mut is_tail = false;
         for part in parts {
@@ -122,11 +178,11 @@ impl RouteTree {
             return Err(PatternFault::Taken(other));
         }
         *slot = Some(route);
-        Ok(names)
+        Ok(())
     }
 
     fn literal_mut(&mut self, text: &[u8]) -> &mut RouteTree {
-        let place = self.place_of(text);
+        let place = place_of(&self.literals, text);
         let index = place.unwrap_or_else(|index| {
             self.literals.insert(index, (text.into(), RouteTree::default()));
             index
@@ -134,27 +190,18 @@ impl RouteTree {
         &mut self.literals[index].1
     }
 
-    /// The route of `path` and the values of its parameters, as sent.
-    #[inline]
-    pub(super) fn find<'p>(&self, path: &'p [u8]) -> Option<(u16, Values<'p>)> {
-        let [b'/', inside @ ..] = path else { return None };
-        let mut values = Values::new();
-        let route = self.find_from(inside, &mut values)?;
-        Some((route, values))
-    }
-
     /// Finds the route of what is left of a path behind a slash.
-    fn find_from<'p>(&self, rest: &'p [u8], values: &mut Values<'p>) -> Option<u16> {
+    fn find<'p>(&self, rest: &'p [u8], values: &mut Values<'p>) -> Option<u16> {
         let slash = rest.iter().position(|byte| *byte == b'/');
         let segment = &rest[..slash.unwrap_or(rest.len())];
         let behind = slash.map(|slash| &rest[slash + 1..]);
         let step = |node: &RouteTree, values: &mut Values<'p>| match behind {
-            Some(behind) => node.find_from(behind, values),
+            Some(behind) => node.find(behind, values),
             None => node.route,
         };
 
-        if let Some(node) = self.literal(segment)
-            && let Some(route) = step(node, values)
+        if let Ok(index) = place_of(&self.literals, segment)
+            && let Some(route) = step(&self.literals[index].1, values)
         {
             return Some(route);
         }
@@ -173,20 +220,8 @@ impl RouteTree {
         Some(route)
     }
 
-    #[inline]
-    fn literal(&self, segment: &[u8]) -> Option<&RouteTree> {
-        self.place_of(segment).ok().map(|index| &self.literals[index].1)
-    }
-
-    #[inline]
-    fn place_of(&self, segment: &[u8]) -> Result<usize, usize> {
-        self.literals.binary_search_by(|(literal, _)| {
-            literal.len().cmp(&segment.len()).then_with(|| (**literal).cmp(segment))
-        })
-    }
-
     /// Whether it has no route at all.
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.literals.is_empty()
             && self.segment.is_none()
             && self.tail.is_none()
@@ -198,16 +233,17 @@ impl RouteTree {
 mod tests {
     use super::*;
 
-    fn tree(patterns: &[&str]) -> RouteTree {
-        let mut tree = RouteTree::default();
+    fn routes(patterns: &[&str]) -> Routes {
+        let mut routes = Routes::default();
         for (route, pattern) in (0..).zip(patterns) {
-            tree.insert(pattern, route).unwrap();
+            routes.insert(pattern, route).unwrap();
         }
-        tree
+        routes
     }
 
-    fn found(tree: &RouteTree, path: &str) -> Option<(u16, Vec<String>)> {
-        let (route, values) = tree.find(path.as_bytes())?;
+    fn found(routes: &Routes, path: &str) -> Option<(u16, Vec<String>)> {
+        let mut values = Values::new();
+        let route = routes.find(path.as_bytes(), &mut values)?;
         let text = |value: &&[u8]| String::from_utf8(value.to_vec()).unwrap();
         Some((route, values.iter().map(text).collect()))
     }
@@ -218,26 +254,27 @@ mod tests {
 
     #[test]
     fn the_more_specific_pattern_wins_and_a_dead_end_is_left() {
-        let tree = tree(&["/q/{a}", "/q/me/{b}", "/q/me", "/q/{a}/x/{*t}", "/q/me/{b}/y", "/{*t}"]);
-        assert_eq!(found(&tree, "/q/me"), Some(hit(2, &[])));
-        assert_eq!(found(&tree, "/q/mx"), Some(hit(0, &["mx"])));
-        assert_eq!(found(&tree, "/q/me/1"), Some(hit(1, &["1"])));
-        assert_eq!(found(&tree, "/q/me/1/y"), Some(hit(4, &["1"])));
-        assert_eq!(found(&tree, "/q/me/x/y"), Some(hit(4, &["x"])));
-        assert_eq!(found(&tree, "/q/me/x/z"), Some(hit(3, &["me", "z"])));
-        assert_eq!(found(&tree, "/q/me/z/z"), Some(hit(5, &["q/me/z/z"])));
-        assert_eq!(found(&tree, "/q/you/x/z/w"), Some(hit(3, &["you", "z/w"])));
+        let routes =
+            routes(&["/q/{a}", "/q/me/{b}", "/q/me", "/q/{a}/x/{*t}", "/q/me/{b}/y", "/{*t}"]);
+        assert_eq!(found(&routes, "/q/me"), Some(hit(2, &[])));
+        assert_eq!(found(&routes, "/q/mx"), Some(hit(0, &["mx"])));
+        assert_eq!(found(&routes, "/q/me/1"), Some(hit(1, &["1"])));
+        assert_eq!(found(&routes, "/q/me/1/y"), Some(hit(4, &["1"])));
+        assert_eq!(found(&routes, "/q/me/x/y"), Some(hit(4, &["x"])));
+        assert_eq!(found(&routes, "/q/me/x/z"), Some(hit(3, &["me", "z"])));
+        assert_eq!(found(&routes, "/q/me/z/z"), Some(hit(5, &["q/me/z/z"])));
+        assert_eq!(found(&routes, "/q/you/x/z/w"), Some(hit(3, &["you", "z/w"])));
     }
 
     #[test]
     fn slashes_and_empty_segments_count() {
-        let tree = tree(&["/", "/a", "/a/", "/b/{x}", "/c/{*t}"]);
-        assert_eq!(found(&tree, "/"), Some(hit(0, &[])));
-        assert_eq!(found(&tree, "/a"), Some(hit(1, &[])));
-        assert_eq!(found(&tree, "/a/"), Some(hit(2, &[])));
-        assert_eq!(found(&tree, "/c/d/"), Some(hit(4, &["d/"])));
+        let routes = routes(&["/", "/a", "/a/", "/b/{x}", "/c/{*t}"]);
+        assert_eq!(found(&routes, "/"), Some(hit(0, &[])));
+        assert_eq!(found(&routes, "/a"), Some(hit(1, &[])));
+        assert_eq!(found(&routes, "/a/"), Some(hit(2, &[])));
+        assert_eq!(found(&routes, "/c/d/"), Some(hit(4, &["d/"])));
         for path in ["", "*", "a", "//", "/a//", "/b", "/b/", "/b/x/", "/c", "/c/"] {
-            assert_eq!(found(&tree, path), None, "{path}");
+            assert_eq!(found(&routes, path), None, "{path}");
         }
     }
 
@@ -256,16 +293,16 @@ mod tests {
             ("/{a}/{a}", PatternFault::NameRepeated),
             ("/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", PatternFault::TooManyParams),
         ] {
-            assert_eq!(RouteTree::default().insert(pattern, 0), Err(fault), "{pattern}");
+            assert_eq!(Routes::default().insert(pattern, 0), Err(fault), "{pattern}");
         }
     }
 
     #[test]
     fn two_patterns_for_the_same_paths_name_the_first() {
         for [first, second] in [["/a", "/a"], ["/{x}", "/{y}"], ["/a/{*x}", "/a/{*y}"]] {
-            let mut tree = RouteTree::default();
-            tree.insert(first, 7).unwrap();
-            assert_eq!(tree.insert(second, 8), Err(PatternFault::Taken(7)));
+            let mut routes = Routes::default();
+            routes.insert(first, 7).unwrap();
+            assert_eq!(routes.insert(second, 8), Err(PatternFault::Taken(7)));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::route_tree::{PatternFault, RouteTree, Values};
+use super::route_tree::{PatternFault, Routes, Values};
 use crate::api::{Error, Handler, HandlerResult, Intake, Params, Request, Response, Sink};
 use crate::wire::head::Method;
 use crate::wire::status::Status;
@@ -39,7 +39,7 @@ struct Route {
 #[derive(Default)]
 pub struct Router {
     /// One tree a method, of indices into `routes`.
-    trees: [RouteTree; Method::KNOWN.len()],
+    by_method: [Routes; Method::KNOWN.len()],
     routes: Vec<Route>,
     fallback: Option<BoxedHandler>,
     fault: Option<String>,
@@ -139,7 +139,7 @@ impl Router {
         }
         let index = u16::try_from(self.routes.len())
             .map_err(|_| format!("{name} {pattern}: more than {} routes", u16::MAX))?;
-        let inserted = self.trees[method as usize].insert(pattern, index);
+        let inserted = self.by_method[method as usize].insert(pattern, index);
         let params = inserted.map_err(|fault| match fault {
             PatternFault::Taken(other) => {
                 let other = &self.routes[usize::from(other)].template;
@@ -155,8 +155,9 @@ impl Router {
     /// there are none.
     fn allowed(&self, path: &[u8]) -> String {
         let has = |method: Method| {
-            let tree = &self.trees[method as usize];
-            if path == b"*" { !tree.is_empty() } else { tree.find(path).is_some() }
+            let routes = &self.by_method[method as usize];
+            let is_found = || routes.find(path, &mut Values::new()).is_some();
+            if path == b"*" { !routes.is_empty() } else { is_found() }
         };
         let mut names: Vec<&str> = Vec::new();
         for method in Method::KNOWN {
@@ -216,16 +217,17 @@ fn act(action: &mut Action, request: &Request<'_>, response: Response<'_>) -> Ha
     }
 }
 
-/// The route that answers requests like this one, and the values of its parameters.
+/// The route that answers requests like this one; the values of its parameters go into `values`.
 #[inline]
 fn find<'p>(
-    trees: &[RouteTree; Method::KNOWN.len()],
+    by_method: &[Routes; Method::KNOWN.len()],
     method: Method,
     path: &'p [u8],
-) -> Option<(u16, Values<'p>)> {
-    let found = trees[method as usize].find(path);
+    values: &mut Values<'p>,
+) -> Option<u16> {
+    let found = by_method[method as usize].find(path, values);
     if found.is_none() && method == Method::Head {
-        return trees[Method::Get as usize].find(path);
+        return by_method[Method::Get as usize].find(path, values);
     }
     found
 }
@@ -249,7 +251,9 @@ impl Handler for Router {
     #[inline]
     fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
         let path = path_of(request);
-        let Some((index, values)) = find(&self.trees, request.method(), &path) else {
+        let mut values = Values::new();
+        let found = find(&self.by_method, request.method(), &path, &mut values);
+        let Some(index) = found else {
             return self.unmatched(request, &path, response);
         };
         request.note_route(index);
@@ -267,7 +271,9 @@ impl Handler for Router {
 
     fn intake(&mut self, request: &Request<'_>) -> Result<Intake, Error> {
         let path = path_of(request);
-        let Some((index, values)) = find(&self.trees, request.method(), &path) else {
+        let mut values = Values::new();
+        let found = find(&self.by_method, request.method(), &path, &mut values);
+        let Some(index) = found else {
             // Nobody wants the body of what no route matches, nor answers it.
             return match &self.fallback {
                 None if request.expects_continue() && request.method() != Method::Options => {
@@ -290,7 +296,9 @@ impl Handler for Router {
         response: Response<'_>,
     ) -> HandlerResult {
         let path = path_of(request);
-        let Some((index, values)) = find(&self.trees, request.method(), &path) else {
+        let mut values = Values::new();
+        let found = find(&self.by_method, request.method(), &path, &mut values);
+        let Some(index) = found else {
             return sink.finish(request, response);
         };
         request.note_route(index);
@@ -299,7 +307,8 @@ impl Handler for Router {
     }
 
     fn is_vital(&self, request: &Request<'_>) -> bool {
-        let found = find(&self.trees, request.method(), &path_of(request)).map(|(index, _)| index);
+        let path = path_of(request);
+        let found = find(&self.by_method, request.method(), &path, &mut Values::new());
         found.is_some_and(|index| self.vital.contains(&self.routes[usize::from(index)].template))
     }
 
