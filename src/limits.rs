@@ -96,11 +96,11 @@ pub const EVENTS_PER_TURN: usize = 256;
 
 /// How long one turn serves connections that have something under way, after those that have
 /// not: a request that comes whole waits so long for them, and for one more of them.
-pub const PUT_OFF_TIME_US: u64 = 50;
+pub const PUT_OFF_TIME_US: u64 = 25;
 
 /// How long one turn accepts, and how long it serves deadlines, each with an answer and an end:
 /// a request that comes meanwhile waits so long, and for one more of them.
-pub const STEP_TIME_US: u64 = 25;
+pub const STEP_TIME_US: u64 = 15;
 
 /// Connections accepted in one turn and per listener, at some 10 µs each.
 pub const ACCEPTS_PER_TURN: usize = 16;

@@ -23,9 +23,13 @@ struct Scene {
     is_accepted: Cell<bool>,
     token: Cell<Option<Token>>,
     sent: RefCell<VecDeque<u8>>,
+    /// What arrives with the fifth wait.
+    late: RefCell<VecDeque<u8>>,
     /// The most that the kernel has at a time.
     most: Cell<usize>,
     receives: Cell<usize>,
+    /// How often it was asked what is ready.
+    waits: Cell<usize>,
     questions: Cell<usize>,
     answers: RefCell<Vec<u8>>,
 }
@@ -46,12 +50,20 @@ impl Kernel for Counting {
         Moment::from_nanos(self.0.now.get())
     }
 
+    fn lap(&mut self) -> Moment {
+        Moment::from_nanos(self.0.now.get())
+    }
+
     fn unix_seconds(&mut self) -> u64 {
         0
     }
 
     fn wait(&mut self, ready: &mut Vec<Readiness>, _: Option<Duration>) -> io::Result<()> {
         ready.clear();
+        self.0.waits.set(self.0.waits.get() + 1);
+        if self.0.waits.get() == 5 {
+            self.0.sent.borrow_mut().append(&mut self.0.late.borrow_mut());
+        }
         let token = self.0.token.get().unwrap_or(Token::listener(0));
         ready.push(Readiness { token, receive: true, send: false, broken: false });
         Ok(())
@@ -119,13 +131,20 @@ impl Kernel for Counting {
 /// Sends a head of `head` bytes or so and `body` bytes behind it, of which the kernel has at most
 /// `most` at a time; the scene after the answer.
 fn upload(head: usize, body: usize, most: usize) -> Rc<Scene> {
+    upload_late(head, body, most, usize::MAX)
+}
+
+/// The same, where all but `early` bytes come later.
+fn upload_late(head: usize, body: usize, most: usize, early: usize) -> Rc<Scene> {
     let scene = Rc::new(Scene::default());
     let filler = "f".repeat(head);
     let text = format!(
         "POST / HTTP/1.1\r\nHost: a\r\nFiller: {filler}\r\nContent-Length: {body}\r\n\r\n{}",
         "b".repeat(body)
     );
-    scene.sent.borrow_mut().extend(text.as_bytes());
+    let (early, late) = text.as_bytes().split_at(early.min(text.len()));
+    scene.sent.borrow_mut().extend(early);
+    scene.late.borrow_mut().extend(late);
     scene.most.set(most);
     let kernel = Counting(Rc::clone(&scene));
     let (_, mailbox) = mailbox(kernel.waker());
@@ -169,4 +188,16 @@ fn how_long_a_piece_of_a_body_has_waited_is_not_asked() {
     let scene = upload(0, 1 << 20, 10_000);
     assert!(scene.receives.get() > 100);
     assert!(scene.questions.get() <= 1, "{} questions", scene.questions.get());
+}
+
+#[test]
+fn what_is_ready_is_not_asked_while_a_body_fills_its_block() {
+    let scene = upload(0, 2 << 20, usize::MAX);
+    assert!(scene.waits.get() < 8, "{} waits", scene.waits.get());
+}
+
+#[test]
+fn a_block_that_the_last_bytes_have_filled_is_not_received_into_without_end() {
+    let scene = upload_late(0, 2 << 20, usize::MAX, BLOCK_BYTES);
+    assert!(scene.waits.get() >= 5, "{} waits", scene.waits.get());
 }

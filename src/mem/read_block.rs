@@ -54,6 +54,7 @@ impl ReadBlock {
     /// Where the next bytes are received.
     #[inline]
     pub fn space_mut(&mut self) -> &mut [u8] {
+        self.was_filled = false;
         &mut self.bytes[self.end..]
     }
 

@@ -4,9 +4,9 @@
 use std::io;
 use std::net::SocketAddr;
 
-use super::connection::{Backlog, HELD_UNIT, Noted, Stage};
+use super::Worker;
+use super::connection::{Backlog, HELD_UNIT, Stage};
 use super::stages::{RequestLaps, receive_sampled};
-use super::{PutOff, Worker};
 use crate::api::{Delivery, Handler, RequestKey};
 use crate::clock::Moment;
 use crate::limits::LINGER_BYTES_MAX;
@@ -80,17 +80,6 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             self.begin_stages(since, is_sampled);
             self.step(key, Event::Received);
         }
-    }
-
-    /// Notes a connection that left bytes in its block.
-    fn put_off_buffered(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.noted == Noted::No {
-            let token = Token(key.pack());
-            let readiness = Readiness { token, receive: false, send: false, broken: false };
-            self.put_off.push_back(PutOff { readiness, since: self.now });
-        }
-        connection.noted = Noted::Buffered;
     }
 
     /// The connection's deadline has come.

@@ -11,6 +11,7 @@ mod mailbox;
 mod overload;
 mod per_address;
 mod preface;
+mod put_off;
 mod room;
 mod stages;
 mod stats;
@@ -24,10 +25,11 @@ use accept::Accepting;
 use assemblies::Assemblies;
 use balance::Sharing;
 pub use balance::{Crew, Part};
-use connection::{Connection, Noted};
+use connection::Connection;
 pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
 use overload::Overload;
 use per_address::PerAddress;
+use put_off::PutOff;
 use room::Room;
 use stages::{Lot, Watched};
 pub use stats::Stats;
@@ -35,8 +37,7 @@ pub use stats::Stats;
 use crate::api::{Blocking, Board, Handler, Outbox, Parcel, Pulse, Remote};
 use crate::clock::Moment;
 use crate::limits::{
-    EVENTS_PER_TURN, LINGER_BYTES_MAX, MAIL_PER_TURN, PUBLISH_INTERVAL_MS, PUT_OFF_TIME_US,
-    STEP_TIME_US,
+    EVENTS_PER_TURN, LINGER_BYTES_MAX, MAIL_PER_TURN, PUBLISH_INTERVAL_MS, STEP_TIME_US,
 };
 use crate::mem::{Key, Slab, TimerWheel};
 use crate::proto::CloseReason;
@@ -47,7 +48,6 @@ const _: () = assert!(LINGER_BYTES_MAX < u32::MAX as usize);
 
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(PUBLISH_INTERVAL_MS);
 const STEP_TIME: Duration = Duration::from_micros(STEP_TIME_US);
-const PUT_OFF_TIME: Duration = Duration::from_micros(PUT_OFF_TIME_US);
 
 /// What a worker is made of besides its kernel and its application.
 #[derive(Clone)]
@@ -77,13 +77,6 @@ impl std::fmt::Debug for WorkerParts {
 struct Drain {
     began: Moment,
     until: Moment,
-}
-
-/// A connection that waits until others were served.
-#[derive(Clone, Copy, Debug)]
-struct PutOff {
-    readiness: Readiness,
-    since: Moment,
 }
 
 /// One worker: its kernel, its table, its buffers, its application.
@@ -317,49 +310,6 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         self.draining = Some(Drain { began: self.now, until });
         for key in self.connections.keys().collect::<Vec<_>>() {
             self.drain(key);
-        }
-    }
-
-    /// Serves the reported connections that have nothing under way. What is short does not wait
-    /// for what is long, nor a client that sends its requests whole for those that do not.
-    fn drive_ready(&mut self, ready: &[Readiness]) {
-        for readiness in ready {
-            if readiness.token == Token::MAILBOX || readiness.token.as_listener().is_some() {
-                continue;
-            }
-            let key = Key::unpack(readiness.token.0);
-            let Some(connection) = self.connections.get_mut(key) else { continue };
-            if connection.noted != Noted::No {
-                // Its turn comes; the kernel will report it again.
-            } else if connection.has_begun() {
-                connection.noted = Noted::Reported;
-                self.put_off.push_back(PutOff { readiness: *readiness, since: self.now });
-            } else {
-                self.drive(key, *readiness, self.now);
-            }
-        }
-    }
-
-    /// Serves the connections that waited longest for those with nothing under way.
-    fn drive_put_off(&mut self) {
-        if self.put_off.is_empty() {
-            return;
-        }
-        self.lap = self.kernel.lap();
-        let until = self.lap + PUT_OFF_TIME;
-        for _ in 0..self.put_off.len() {
-            let Some(PutOff { readiness, since }) = self.put_off.pop_front() else { break };
-            let key = Key::unpack(readiness.token.0);
-            let Some(connection) = self.connections.get_mut(key) else { continue };
-            match std::mem::replace(&mut connection.noted, Noted::No) {
-                Noted::Buffered => self.drive_buffered(key, since),
-                Noted::Reported => self.drive(key, readiness, since),
-                Noted::No => {}
-            }
-            self.lap = self.kernel.lap();
-            if self.lap >= until {
-                break;
-            }
         }
     }
 
