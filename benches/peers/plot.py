@@ -40,7 +40,7 @@ def overview(works, summaries, leaves_out):
         rows = [works[work]["rows"][name] for work in shown if name in works[work]["rows"]]
         label = "corelane (A/A)" if name == "corelane" else f"{name} {rows[-1]['version']}"
         label = name if name == "floor" else label
-        lines.append(f"| {label} | {' | '.join(cells)} | {leaves_out[name] or '–'} "
+        lines.append(f"| {label} | {' | '.join(cells)} | {leaves_out.get(name) or '–'} "
                      f"| {'; '.join(rows[-1]['remarks']) or '–'} |")
     return "\n".join(lines)
 

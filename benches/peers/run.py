@@ -23,6 +23,7 @@ import json
 import os
 import pathlib
 import random
+import shlex
 import shutil
 import socket
 import statistics
@@ -147,6 +148,10 @@ def parse_options():
     parser.add_argument("--work", action="append", choices=WORKS, help="repeatable; default: all")
     parser.add_argument("--peer", action="append", choices=[*PEERS], metavar="NAME",
                         help=f"repeatable; default: all of {', '.join(PEERS)}")
+    parser.add_argument("--server", action="append", type=named_command, default=[],
+                        metavar="NAME=COMMAND",
+                        help="any other server, which answers /plaintext and /json on port "
+                             "{port}; repeatable")
     parser.add_argument("--rate", type=int,
                         help="requests a second of the work `open`; default: half of what "
                              "corelane does")
@@ -160,9 +165,19 @@ def parse_options():
     parser.add_argument("--show", action="store_true", help="print earlier results and end")
     options = parser.parse_args()
     options.work = options.work or [*WORKS]
-    options.peer = options.peer or [*PEERS]
+    options.peer = options.peer or ([] if options.server else [*PEERS])
+    for name, command in options.server:
+        PEERS[name] = (lambda command=command: (command, ""), PLAIN, "not looked into")
+        options.peer.append(name)
     options.server_core, options.load_core = options.cores.split(",")
     return options
+
+
+def named_command(text):
+    name, equals, command = text.partition("=")
+    if not equals or not name or "{port}" not in command:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=COMMAND with {{port}} in it")
+    return name, shlex.split(command)
 
 
 def dataset():
