@@ -430,7 +430,7 @@ run_chromium() {
         --virtual-time-budget=5000 --dump-dom "$url/" >"$folder/dom" 2>"$folder/error" ||
         problems+=("$(tail -1 "$folder/error")")
     grep -q '<h1>corelane .* is running</h1>' "$folder/dom" || problems+=("another page")
-    [[ $(grep -c '<code><a href="/' "$folder/dom") == 7 ]] || problems+=("not all routes")
+    [[ $(grep -c '<code><a href="/' "$folder/dom") == 8 ]] || problems+=("not all routes")
     report "$browser" "the page with its routes"
 }
 
