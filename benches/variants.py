@@ -72,7 +72,7 @@ VARIANTS = {
         "", [], ["keep-alive", "close"]),
     "prefetch": ("the slot of the connection after the next is prefetched", [
         ("src/mem/slab.rs", "    /// Takes the value named by `key` out", PREFETCH),
-        ("src/worker/mod.rs", "        for readiness in ready {\n            if readiness.token == "
+        ("src/worker/put_off.rs", "        for readiness in ready {\n            if readiness.token == "
          "Token::MAILBOX || readiness.token.as_listener()",
          "        for (at, readiness) in ready.iter().enumerate() {\n            if let Some(next) = "
          "ready.get(at + 2) {\n                self.connections.prefetch(Key::unpack(next.token.0"
@@ -84,9 +84,10 @@ VARIANTS = {
          "                self.queue.tail()", "            if body.is_empty() {\n"
          "                self.queue.tail()")],
         "", [], ["keep-alive", "pipelined"]),
-    "huge-pages": ("the table of connections in huge pages", [
+    "huge-pages": ("huge pages allowed, and advised for the table of connections", [
         ("src/mem/slab.rs", "        Slab { slots: Vec::with_capacity(capacity), free: Vec::new(), "
-         "capacity }", HUGE_TABLE)],
+         "capacity }", HUGE_TABLE),
+        ("Cargo.toml", 'features = ["no_thp"], optional', "optional")],
         "", [], ["keep-alive", "many"]),
     "oldest-slot": ("slots are reused first in, first out instead of last in, first out", [
         ("src/mem/slab.rs", "free: Vec<u32>", "free: std::collections::VecDeque<u32>"),
@@ -109,12 +110,13 @@ VARIANTS = {
 
 def main():
     options = parse_options()
-    program = build(None)
+    get = kept if options.kept else build
+    program = get(None)
     plain = [program, *SERVE]
     servers = {}
     for name in options.variant:
         _, changes, rustc, flags, _ = VARIANTS[name]
-        servers[name] = [build(name) if changes or rustc else program, *SERVE, *flags]
+        servers[name] = [get(name) if changes or rustc else program, *SERVE, *flags]
     if options.build:
         return 0
     trouble = []
@@ -143,6 +145,7 @@ def parse_options():
     parser.add_argument("--variant", action="append", choices=VARIANTS, metavar="NAME",
                         help=f"repeatable; default: all of {', '.join(VARIANTS)}")
     parser.add_argument("--build", action="store_true", help="build, measure nothing")
+    parser.add_argument("--kept", action="store_true", help="measure what was built before")
     parser.add_argument("--path", default="/plaintext", help="what to GET (/plaintext)")
     parser.add_argument("--cores", default="0,1", help="the server's and wrk's core (0,1)")
     options = parser.parse_args()
@@ -152,10 +155,13 @@ def parse_options():
     return options
 
 
+def kept(name):
+    return str(TARGET / "programs" / (name or "as-it-is"))
+
+
 def build(name):
     """The program of a variant, or the program as it is, built from a copy of the tree."""
     _, changes, rustc, _, _ = VARIANTS.get(name, ("", [], "", [], []))
-    kept = TARGET / "programs" / (name or "as-it-is")
     tree = TARGET / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("target", ".git", "corpus", "peers"))
@@ -164,11 +170,11 @@ def build(name):
         if before not in text:
             sys.exit(f"error: {path} is not as the variant {name} supposes: no {before!r}")
         (tree / path).write_text(text.replace(before, after))
-    print(f"building {kept.name}", flush=True)
+    print(f"building {name or 'the program as it is'}", flush=True)
     program = profiled(tree) if rustc == "pgo" else compiled(tree, rustc)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(program, kept)
-    return str(kept)
+    (TARGET / "programs").mkdir(exist_ok=True)
+    shutil.copy(program, kept(name))
+    return kept(name)
 
 
 def compiled(tree, flags):
