@@ -49,6 +49,9 @@ pub const INLINE_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Bytes asked of the source of a streamed answer at a time: two pieces fill what is gathered.
 pub const PIECE_BYTES: usize = GATHER_BYTES / 2;
 
+/// Room for copied bytes in a queue of answers: for what is gathered, and for one more answer.
+pub const QUEUE_BYTES: usize = GATHER_BYTES + INLINE_BODY_BYTES_MAX + HEAD_BYTES_MAX;
+
 /// Segments handed to the kernel in one `writev`.
 pub const SEND_SEGMENTS_MAX: usize = 16;
 
@@ -93,6 +96,13 @@ pub const BUSY_POLL_AUTO_US: u64 = 50;
 /// Readiness reports taken in one turn. Enough to amortise `epoll_wait`, few enough that the
 /// last one does not wait long for the first: at 5 µs a request, 256 are 1.3 ms.
 pub const EVENTS_PER_TURN: usize = 256;
+
+/// Connections that are served together, stage by stage: enough to fetch our code once for many
+/// of them, few enough that what they sent and what they are sent stays in the second cache.
+pub const COHORT_MAX: usize = 16;
+
+/// How long answers may wait for those of the same cohort to be made.
+pub const COHORT_TIME_US: u64 = 30;
 
 /// How long one turn serves connections that have something under way, after those that have
 /// not: a request that comes whole waits so long for them, and for one more of them.

@@ -42,6 +42,8 @@ struct Scene {
     /// What each turn sees.
     turns: RefCell<VecDeque<Vec<Token>>>,
     sent: Cell<usize>,
+    /// What the worker did, in its order: 'r'eceived, had 'h'andled, 's'ent.
+    done: RefCell<String>,
 }
 
 impl Scene {
@@ -108,6 +110,7 @@ impl Kernel for Scripted {
     }
 
     fn receive(&mut self, _: &usize, space: &mut [u8]) -> io::Result<usize> {
+        self.0.done.borrow_mut().push('r');
         space[..REQUEST.len()].copy_from_slice(REQUEST);
         Ok(REQUEST.len())
     }
@@ -130,6 +133,7 @@ impl Kernel for Scripted {
 
     fn send(&mut self, _: &usize, segments: &[IoSlice<'_>]) -> io::Result<usize> {
         self.0.passes(Place::Send);
+        self.0.done.borrow_mut().push('s');
         self.0.sent.set(self.0.sent.get() + 1);
         Ok(segments.iter().map(|segment| segment.len()).sum())
     }
@@ -150,6 +154,7 @@ struct Application(Rc<Scene>);
 impl Handler for Application {
     fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
         self.0.passes(Place::Handler);
+        self.0.done.borrow_mut().push('h');
         response.bytes(request.body())
     }
 
@@ -238,4 +243,31 @@ fn time_of_another_connection_of_the_turn_is_loop_wait() {
 #[test]
 fn loop_wait_is_always_recorded_and_the_others_only_of_a_sample() {
     assert_eq!(delayed(Place::Handler, 2, 0), (vec![Stage::LoopWait], [0, 2, 0, 0, 0]));
+}
+
+/// What the worker does in each of so many turns in which two connections are ready, while each
+/// request takes its time at `place`.
+fn order(place: Place, turns: usize) -> Vec<String> {
+    let scene = Rc::new(Scene::default());
+    let mut worker = worker(&scene, 0);
+    scene.queue.borrow_mut().extend(0..2);
+    scene.turns.borrow_mut().push_back(vec![Token::listener(0)]);
+    worker.turn().unwrap();
+    scene.delay.set(place);
+    let turn = |_| {
+        scene.turns.borrow_mut().push_back(scene.tokens.borrow().clone());
+        worker.turn().unwrap();
+        scene.done.take()
+    };
+    (0..turns).map(turn).collect()
+}
+
+#[test]
+fn connections_are_served_stage_by_stage_once_answering_has_shown_to_be_short() {
+    assert_eq!(order(Place::Nowhere, 3), ["rhsrhs", "rrhhss", "rrhhss"]);
+}
+
+#[test]
+fn no_answer_waits_for_a_long_handler_of_another_connection() {
+    assert_eq!(order(Place::Handler, 2), ["rhsrhs", "rhsrhs"]);
 }

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use super::{Error, Later, Piece, Promise, Pull, Remote, RequestKey, Source, Timing};
-use crate::limits::{
-    GATHER_BYTES, HEAD_BYTES_MAX, INLINE_BODY_BYTES_MAX, PIECE_BYTES, SPARE_BODY_BYTES_MAX,
-};
+use crate::limits::{INLINE_BODY_BYTES_MAX, PIECE_BYTES, QUEUE_BYTES, SPARE_BODY_BYTES_MAX};
 use crate::mem::{Bytes, SendQueue};
 use crate::wire::date::DateText;
 use crate::wire::encode;
@@ -135,9 +133,8 @@ impl Outbox {
             version: Version::Http11,
             key: RequestKey::default(),
         };
-        let capacity = GATHER_BYTES + INLINE_BODY_BYTES_MAX + HEAD_BYTES_MAX;
         let mut outbox = Outbox {
-            queue: SendQueue::with_capacity(capacity),
+            queue: SendQueue::with_capacity(QUEUE_BYTES),
             fields: Vec::new(),
             rendered: Vec::new(),
             opening: Vec::new(),

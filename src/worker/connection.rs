@@ -116,6 +116,13 @@ impl<S> Connection<S> {
     pub(super) fn has_begun(&self) -> bool {
         self.assembly.is_some() || self.backlog.is_some() || self.stage == Stage::Lingering
     }
+
+    /// Whether what it sends goes to its protocol, and nothing came before.
+    #[inline]
+    pub(super) fn is_served_whole(&self) -> bool {
+        let receives = self.stage == Stage::Open && self.interest == Interest::Receive;
+        receives && !self.has_begun()
+    }
 }
 
 const _: () = assert!(size_of::<Connection<std::os::fd::OwnedFd>>() <= 104);

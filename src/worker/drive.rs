@@ -6,10 +6,9 @@ use std::net::SocketAddr;
 
 use super::Worker;
 use super::connection::{Backlog, HELD_UNIT, Stage};
-use super::stages::{RequestLaps, receive_sampled};
+use super::stages::RequestLaps;
 use crate::api::{Delivery, Handler, RequestKey};
 use crate::clock::Moment;
-use crate::limits::LINGER_BYTES_MAX;
 use crate::mem::{Key, SendQueue};
 use crate::proto::http1::{Context, time_for};
 use crate::proto::{CloseReason, Laps, Want, Watch};
@@ -18,7 +17,7 @@ use crate::sys::{Interest, Kernel, Readiness, Token};
 
 /// What happened to a connection.
 #[derive(Debug)]
-enum Event {
+pub(super) enum Event {
     /// Bytes are in its block: new ones, or those left there.
     Received,
     /// As before, and what they ask for waited too long for an overloaded worker.
@@ -30,6 +29,14 @@ enum Event {
     Delivered(u32, Delivery),
     /// Its source or sink may be ready again.
     Woken,
+}
+
+/// What was made of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worked {
+    answers: u64,
+    want: Want,
+    is_sampled: bool,
 }
 
 /// How much of a queue the kernel took.
@@ -127,61 +134,18 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
     }
 
-    #[inline]
-    fn receive(&mut self, key: Key, since: Moment) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let assembly = self.assemblies.space(&mut connection.assembly);
-        let space = assembly.block.space_mut();
-        debug_assert!(!space.is_empty(), "limits leave room for the rest of a head");
-        let is_sampled = self.lot.is_drawn();
-        let received = if is_sampled {
-            receive_sampled(
-                &mut self.kernel,
-                &connection.stream,
-                space,
-                since,
-                &mut self.stats.latencies,
-            )
-        } else {
-            self.kernel.receive(&connection.stream, space)
-        };
-        let event = match received {
-            Ok(0) => Event::PeerClosed,
-            Ok(len) => {
-                assembly.block.fill(len);
-                self.stats.bytes_received += len as u64;
-                Event::Received
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Err(_) => Event::Failed,
-        };
-        if !connection.protocol.is_answering() {
-            connection.seen = since;
-        }
-        if matches!(event, Event::Received) {
-            self.begin_stages(since, is_sampled);
-        }
-        let is_overdue = matches!(event, Event::Received)
-            && self.overload.is_due(self.lap)
-            && self.is_overdue(key);
-        self.step(key, if is_overdue { Event::Overdue } else { event });
-    }
-
-    /// Samples the wait of the request whose bytes were just received. Whether it is turned away.
-    #[cold]
-    fn is_overdue(&mut self, key: Key) -> bool {
-        let Some(connection) = self.connections.get_mut(key) else { return false };
-        let most = connection.protocol.waited_at_most(self.lap, self.accepting_since);
-        let Some(most) = most else { return false };
-        let Some(ago) = self.kernel.received_ago(&connection.stream) else { return false };
-        self.overload.on_wait(self.lap, ago.min(most))
-    }
-
     /// Lets the protocol work on `event`, sends what it answered, and settles what comes next.
-    #[inline]
     fn step(&mut self, key: Key, event: Event) {
+        if let Some(worked) = self.work(key, event) {
+            self.send_answers(key, worked);
+        }
+    }
+
+    /// Lets the protocol work on `event`. What it answered is in the outbox.
+    #[inline]
+    pub(super) fn work(&mut self, key: Key, event: Event) -> Option<Worked> {
         let watched = self.take_watched();
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let connection = self.connections.get_mut(key)?;
         let answers_before = self.stats.tally.answers;
         let clock = self.parts.settings.server_timing.then(|| self.parts.board.clock());
         let (kernel, latencies) = (&mut self.kernel, &mut self.stats.latencies);
@@ -214,7 +178,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let answers = self.stats.tally.answers - answers_before;
         self.settle_assembly(key, want);
         let is_sampled = watched.is_some_and(|watched| watched.is_sampled);
-        self.send_answers(key, answers, want, is_sampled);
+        Some(Worked { answers, want, is_sampled })
     }
 
     /// The connection keeps the assembly if something is left in it, and only then.
@@ -235,8 +199,10 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
     }
 
+    /// Sends what the outbox holds for a connection, and settles what comes next.
     #[inline]
-    fn send_answers(&mut self, key: Key, answers: u64, want: Want, is_sampled: bool) {
+    pub(super) fn send_answers(&mut self, key: Key, worked: Worked) {
+        let Worked { answers, want, is_sampled } = worked;
         let Some(connection) = self.connections.get_mut(key) else { return };
         let queue = &mut self.outbox.queue;
         if let Some(backlog) = &mut connection.backlog {
@@ -393,26 +359,6 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
     }
 
-    /// Reads and drops what a lingering connection's peer still sends.
-    fn linger(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        debug_assert!(
-            self.assemblies.hot.is_idle(),
-            "between two connections nothing is in the block"
-        );
-        match self.kernel.receive(&connection.stream, self.assemblies.hot.block.space_mut()) {
-            Ok(len) if len > 0 => {
-                self.stats.bytes_received += len as u64;
-                connection.dropped = connection.dropped.saturating_add(len as u32);
-                if connection.dropped as usize > LINGER_BYTES_MAX {
-                    self.release(key);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Ok(_) | Err(_) => self.release(key),
-        }
-    }
-
     /// Ends a connection at once and counts why, unless that was counted when it began to linger.
     pub(super) fn free(&mut self, key: Key, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(key) else { return };
@@ -430,7 +376,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         self.free(key, reason);
     }
 
-    fn release(&mut self, key: Key) {
+    pub(super) fn release(&mut self, key: Key) {
         let Some(connection) = self.connections.remove(key) else { return };
         self.wheel.disarm(key.index());
         self.held -= u64::from(connection.held);

@@ -4,6 +4,7 @@
 mod accept;
 mod assemblies;
 mod balance;
+mod cohort;
 mod connection;
 mod deadlines;
 mod drive;
@@ -12,6 +13,7 @@ mod overload;
 mod per_address;
 mod preface;
 mod put_off;
+mod receive;
 mod room;
 mod stages;
 mod stats;
@@ -25,6 +27,7 @@ use accept::Accepting;
 use assemblies::Assemblies;
 use balance::Sharing;
 pub use balance::{Crew, Part};
+use cohort::Cohort;
 use connection::Connection;
 pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
 use overload::Overload;
@@ -105,6 +108,8 @@ pub struct Worker<K: Kernel, H> {
     /// Memory that connections hold, in [`connection::HELD_UNIT`]s.
     held: u64,
     date_due: Moment,
+    /// Connections with nothing under way that are served together.
+    cohort: Cohort,
     /// Connections that are served after those with nothing under way.
     put_off: VecDeque<PutOff>,
     accepting: Accepting,
@@ -146,6 +151,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             remote,
             held: 0,
             date_due: now + Duration::from_secs(1),
+            cohort: Cohort::new(),
             put_off: VecDeque::with_capacity(EVENTS_PER_TURN),
             accepting: Accepting::Open,
             sharing: Sharing::new(Part::Alone, parts.index, kernel.waker()),

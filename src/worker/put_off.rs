@@ -34,10 +34,13 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             } else if connection.has_begun() {
                 connection.noted = Noted::Reported;
                 self.put_off.push_back(PutOff { readiness: *readiness, since: self.now });
-            } else {
+            } else if !(readiness.receive && connection.is_served_whole()) {
                 self.drive(key, *readiness, self.now);
+            } else if self.cohort.add(key) {
+                self.serve_cohort(self.now);
             }
         }
+        self.serve_cohort(self.now);
     }
 
     /// Serves the connections that waited longest for those with nothing under way.
