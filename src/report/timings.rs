@@ -1,6 +1,7 @@
 //! Durations as they are recorded: compact counts that never overflow, for whole requests and for
 //! each of their stages. Knows nothing of clocks, nor of who records.
 
+use arrayvec::ArrayVec;
 use hdrhistogram::Histogram;
 
 use super::merge::merged;
@@ -9,12 +10,18 @@ use crate::limits::{LATENCY_DIGITS, LATENCY_MAX_NS, STAGE_DIGITS};
 /// Samples after which the compact counts are folded into the wide ones.
 const FOLD_SAMPLES: u64 = 1 << 31;
 
+/// Samples that wait to be counted. A place in a histogram is rarely in the cache: the misses of
+/// as many samples as these overlap, and one between two requests is waited for.
+const PENDING_MAX: usize = 32;
+
 /// Durations in nanoseconds, recorded by one writer.
 #[derive(Clone, Debug)]
 pub struct Timings {
     recent: Histogram<u32>,
     folded: Option<Histogram<u64>>,
     recent_samples: u64,
+    /// Durations that are not in `recent` yet, and how many times each.
+    pending: ArrayVec<(u64, u64), PENDING_MAX>,
 }
 
 impl Timings {
@@ -28,6 +35,7 @@ impl Timings {
                 .expect("the bounds are constants that the histogram takes"),
             folded: None,
             recent_samples: 0,
+            pending: ArrayVec::new_const(),
         }
     }
 
@@ -37,25 +45,45 @@ impl Timings {
         if times == 0 {
             return;
         }
-        self.recent.saturating_record_n(nanos.max(1), times as u32);
-        self.recent_samples += times;
-        if self.recent_samples >= FOLD_SAMPLES {
-            self.fold();
+        self.pending.push((nanos, times));
+        if self.pending.is_full() {
+            self.count_pending();
+        }
+    }
+
+    #[inline(never)]
+    fn count_pending(&mut self) {
+        for (nanos, times) in std::mem::take(&mut self.pending) {
+            self.recent.saturating_record_n(nanos.max(1), times as u32);
+            self.recent_samples += times;
+            if self.recent_samples >= FOLD_SAMPLES {
+                self.fold();
+            }
         }
     }
 
     /// Moves the compact counts into the wide ones, before any could be full.
     #[cold]
     fn fold(&mut self) {
-        self.folded = Some(self.whole());
+        self.folded = Some(self.counted());
         self.recent.reset();
         self.recent_samples = 0;
     }
 
-    /// Everything that was recorded.
-    pub fn whole(&self) -> Histogram<u64> {
+    fn counted(&self) -> Histogram<u64> {
         let recent = merged([&self.recent]);
         self.folded.as_ref().map_or(recent.clone(), |folded| merged([folded, &recent]))
+    }
+
+    /// Everything that was recorded.
+    pub fn whole(&self) -> Histogram<u64> {
+        if self.pending.is_empty() {
+            return self.counted();
+        }
+        // Counted as all others are, so that it does not matter when somebody asks.
+        let mut all = self.clone();
+        all.count_pending();
+        all.counted()
     }
 }
 
@@ -153,12 +181,35 @@ mod tests {
     fn folding_loses_no_sample() {
         let mut timings = Timings::new(LATENCY_DIGITS);
         timings.record(5_000, 3);
+        timings.count_pending();
         timings.fold();
         timings.record(600 * LATENCY_MAX_NS, 2);
         let times = timings.whole();
         assert_eq!(times.len(), 5);
         assert_eq!(times.value_at_quantile(0.5) / 10, 500);
         assert!(times.max() >= LATENCY_MAX_NS, "beyond the bound it saturates");
+    }
+
+    #[test]
+    fn what_was_recorded_is_there_at_once_and_once() {
+        let mut timings = Timings::new(LATENCY_DIGITS);
+        for count in 1..=3 * PENDING_MAX as u64 {
+            timings.record(count, 2);
+            timings.record(7_000, 0);
+            let times = timings.whole();
+            assert_eq!((times.len(), times.max(), times.min()), (2 * count, count, 1));
+            assert_eq!(times.count_at(count), 2);
+        }
+    }
+
+    #[test]
+    fn samples_that_fill_the_compact_counts_are_folded_and_none_is_lost() {
+        let mut timings = Timings::new(LATENCY_DIGITS);
+        let many = FOLD_SAMPLES - 1;
+        for _ in 0..2 * PENDING_MAX {
+            timings.record(5, many);
+        }
+        assert_eq!(timings.whole().count_at(5), 2 * PENDING_MAX as u64 * many);
     }
 
     #[test]
