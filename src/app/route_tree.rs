@@ -15,6 +15,8 @@ pub(super) type Values<'p> = ArrayVec<&'p [u8], ROUTE_PARAMS_MAX>;
 pub(super) struct Routes {
     /// Patterns without parameters: each is a path, and goes before all that match it too.
     whole: Sorted<u16>,
+    /// How many of these are shorter than so many bytes, up to one more than the longest has.
+    shorter: Vec<usize>,
     tree: RouteTree,
 }
 
@@ -139,9 +141,25 @@ impl Routes {
             Ok(index) => Err(PatternFault::Taken(self.whole[index].1)),
             Err(index) => {
                 self.whole.insert(index, (path.into(), route));
+                self.count_shorter();
                 Ok(())
             }
         }
+    }
+
+    fn count_shorter(&mut self) {
+        let longest = self.whole.last().map_or(0, |(path, _)| path.len());
+        let shorter = |len| self.whole.partition_point(|(path, _)| path.len() < len);
+        self.shorter = (0..=longest + 1).map(shorter).collect();
+    }
+
+    /// The routes that are paths of so many bytes.
+    #[inline]
+    fn whole_of(&self, len: usize) -> &[(Box<[u8]>, u16)] {
+        let Some(&[from, to]) = self.shorter.get(len..).and_then(<[usize]>::first_chunk) else {
+            return &[];
+        };
+        &self.whole[from..to]
     }
 
     /// The route of `path`; the values of its parameters, as sent, go into `values`, which is
@@ -149,8 +167,10 @@ impl Routes {
     #[inline]
     pub(super) fn find<'p>(&self, path: &'p [u8], values: &mut Values<'p>) -> Option<u16> {
         debug_assert!(values.is_empty(), "values of another path");
-        if let Ok(index) = place_of(&self.whole, path) {
-            return Some(self.whole[index].1);
+        // Most paths are told apart by their length, so that the search has one to compare.
+        let whole = self.whole_of(path.len());
+        if let Ok(index) = whole.binary_search_by(|(other, _)| (**other).cmp(path)) {
+            return Some(whole[index].1);
         }
         let [b'/', inside @ ..] = path else { return None };
         self.tree.find(inside, values)
