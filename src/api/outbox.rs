@@ -7,7 +7,7 @@ use super::{Error, Later, Piece, Promise, Pull, Remote, RequestKey, Source, Timi
 use crate::limits::{INLINE_BODY_BYTES_MAX, PIECE_BYTES, QUEUE_BYTES, SPARE_BODY_BYTES_MAX};
 use crate::mem::{Bytes, SendQueue};
 use crate::wire::date::DateText;
-use crate::wire::encode;
+use crate::wire::encode::{self, ContentType, Opening};
 use crate::wire::head::Version;
 use crate::wire::refusal::Refusal;
 use crate::wire::status::Status;
@@ -111,8 +111,8 @@ pub struct Outbox {
     fields: Vec<u8>,
     /// A body whose length is known only when it is rendered.
     rendered: Vec<u8>,
-    /// `HTTP/1.1 200 OK`, `Server` and `Date` as lines: how almost every answer begins.
-    opening: Vec<u8>,
+    /// How answers begin, by their content type.
+    openings: [Opening; ContentType::ALL.len()],
     /// The answer of an overloaded worker but for its end, so that it costs one copy.
     overloaded: Vec<u8>,
     date: DateText,
@@ -137,7 +137,7 @@ impl Outbox {
             queue: SendQueue::with_capacity(QUEUE_BYTES),
             fields: Vec::new(),
             rendered: Vec::new(),
-            opening: Vec::new(),
+            openings: Default::default(),
             overloaded: Vec::new(),
             date: DateText::new(unix_seconds),
             server_name: server_name.map(str::to_owned),
@@ -146,27 +146,23 @@ impl Outbox {
             promised: None,
             streamed: None,
         };
-        outbox.make_opening();
+        outbox.make_openings();
         outbox
     }
 
     /// Brings `Date` up to `unix_seconds`.
     pub fn refresh_date(&mut self, unix_seconds: u64) {
         self.date.refresh(unix_seconds);
-        self.make_opening();
+        self.make_openings();
     }
 
-    fn make_opening(&mut self) {
-        self.opening.clear();
-        self.opening.extend_from_slice(encode::OK_LINE);
-        if let Some(name) = &self.server_name {
-            encode::field(&mut self.opening, b"Server", name.as_bytes());
+    fn make_openings(&mut self) {
+        for (opening, content_type) in self.openings.iter_mut().zip(ContentType::ALL) {
+            opening.renew(self.server_name.as_deref(), self.date.bytes(), content_type);
         }
-        encode::field(&mut self.opening, b"Date", self.date.bytes());
         self.overloaded.clear();
-        encode::status_line(&mut self.overloaded, Status::SERVICE_UNAVAILABLE);
-        self.overloaded.extend_from_slice(&self.opening[encode::OK_LINE.len()..]);
-        encode::content_length(&mut self.overloaded, 0);
+        let opening = &self.openings[ContentType::None as usize];
+        opening.push_with_length(&mut self.overloaded, Status::SERVICE_UNAVAILABLE, 0);
         encode::field(&mut self.overloaded, b"Retry-After", b"1");
     }
 
@@ -289,13 +285,13 @@ impl Outbox {
             body.extend_from_slice(b",\"message\":\"");
             encode::json_inside(&mut body, message);
             body.extend_from_slice(b"\"}}");
-            self.answer(b"Content-Type: application/json\r\n", &body);
+            self.answer(ContentType::Json, &body);
         } else {
             body.extend_from_slice(status.to_string().as_bytes());
             body.extend_from_slice(b"\n");
             body.extend_from_slice(message.as_bytes());
             body.extend_from_slice(b"\n");
-            self.answer(b"Content-Type: text/plain; charset=utf-8\r\n", &body);
+            self.answer(ContentType::Text, &body);
         }
         self.rendered = body;
     }
@@ -331,20 +327,20 @@ impl Outbox {
         write(&mut self.rendered).map_err(Error::internal)
     }
 
-    pub(super) fn answer_rendered(&mut self, type_line: &'static [u8]) {
+    pub(super) fn answer_rendered(&mut self, content_type: ContentType) {
         let body = std::mem::take(&mut self.rendered);
         if body.len() > INLINE_BODY_BYTES_MAX {
-            self.answer_large(type_line, Bytes::Owned(body));
+            self.answer_large(content_type, Bytes::Owned(body));
             return;
         }
-        self.answer(type_line, &body);
+        self.answer(content_type, &body);
         self.rendered = body;
     }
 
     /// Answers with a body that is copied behind its head.
     #[inline]
-    pub(super) fn answer(&mut self, type_line: &'static [u8], body: &[u8]) {
-        self.write_head(type_line, StreamFraming::Length(body.len() as u64));
+    pub(super) fn answer(&mut self, content_type: ContentType, body: &[u8]) {
+        self.write_head(content_type, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
             if body.len() <= INLINE_BODY_BYTES_MAX {
                 self.queue.tail().extend_from_slice(body);
@@ -356,12 +352,12 @@ impl Outbox {
     }
 
     /// Answers with a body that is sent from where it is, if it is not small.
-    pub(super) fn answer_large(&mut self, type_line: &'static [u8], body: Bytes) {
+    pub(super) fn answer_large(&mut self, content_type: ContentType, body: Bytes) {
         if body.len() <= INLINE_BODY_BYTES_MAX {
-            self.answer(type_line, body.as_slice());
+            self.answer(content_type, body.as_slice());
             return;
         }
-        self.write_head(type_line, StreamFraming::Length(body.len() as u64));
+        self.write_head(content_type, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
             self.queue.push_large(body);
         }
@@ -371,7 +367,7 @@ impl Outbox {
     /// Answers with a body that is pulled from `source` later, of `length` bytes if known.
     pub(super) fn answer_stream(
         &mut self,
-        type_line: &'static [u8],
+        content_type: ContentType,
         length: Option<u64>,
         source: Box<dyn Source>,
     ) {
@@ -383,7 +379,7 @@ impl Outbox {
                 StreamFraming::UntilClose
             }
         };
-        self.write_head(type_line, framing);
+        self.write_head(content_type, framing);
         if self.sends_body() && framing != StreamFraming::Length(0) {
             self.answer.outcome = Outcome::Streamed;
             self.streamed = Some(Streamed { source, framing });
@@ -443,25 +439,22 @@ impl Outbox {
     }
 
     #[inline]
-    fn write_head(&mut self, type_line: &'static [u8], framing: StreamFraming) {
+    fn write_head(&mut self, content_type: ContentType, framing: StreamFraming) {
         debug_assert_eq!(self.answer.outcome, Outcome::Open, "a request is answered once");
         let status = self.answer.status;
+        let has_body = !status.is_bodiless();
+        let is_typed = has_body && !self.answer.has_content_type;
+        let content_type = if is_typed { content_type } else { ContentType::None };
+        let opening = &self.openings[content_type as usize];
         let out = self.queue.tail();
-        if status == Status::OK {
-            out.extend_from_slice(&self.opening);
-        } else {
-            encode::status_line(out, status);
-            out.extend_from_slice(&self.opening[encode::OK_LINE.len()..]);
+        match framing {
+            StreamFraming::Length(length) if has_body => {
+                opening.push_with_length(out, status, length);
+            }
+            _ => opening.push_without_length(out, status),
         }
-        if !status.is_bodiless() {
-            if !self.answer.has_content_type {
-                out.extend_from_slice(type_line);
-            }
-            match framing {
-                StreamFraming::Length(length) => encode::content_length(out, length),
-                StreamFraming::Chunked => out.extend_from_slice(encode::CHUNKED),
-                StreamFraming::UntilClose => {}
-            }
+        if framing == StreamFraming::Chunked && has_body {
+            out.extend_from_slice(encode::CHUNKED);
         }
         push_connection(out, self.answer.asked.persist);
         if !self.fields.is_empty() {

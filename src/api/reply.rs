@@ -1,9 +1,10 @@
 //! An answer that owns everything it carries, so that any thread can make it.
 //! Knows nothing of the request it will answer.
 
-use super::response::{BYTES, Body, HTML, TEXT};
+use super::response::Body;
 use super::{HandlerResult, Response, Source};
 use crate::mem::Bytes;
+use crate::wire::encode::ContentType;
 use crate::wire::status::Status;
 
 /// An answer made elsewhere than in a handler, for [`super::Later::answer`].
@@ -17,7 +18,7 @@ pub struct Reply {
 }
 
 enum Content {
-    Bytes(&'static [u8], Bytes),
+    Bytes(ContentType, Bytes),
     Empty,
     Stream(Option<u64>, Box<dyn Source + Send>),
 }
@@ -25,17 +26,17 @@ enum Content {
 impl Reply {
     /// Text.
     pub fn text(text: impl Into<String>) -> Reply {
-        Reply::of(TEXT, Bytes::Owned(text.into().into_bytes()))
+        Reply::of(ContentType::Text, Bytes::Owned(text.into().into_bytes()))
     }
 
     /// HTML.
     pub fn html(html: impl Into<String>) -> Reply {
-        Reply::of(HTML, Bytes::Owned(html.into().into_bytes()))
+        Reply::of(ContentType::Html, Bytes::Owned(html.into().into_bytes()))
     }
 
     /// Bytes: a `Vec<u8>`, an `Arc<[u8]>` or [`Bytes`].
     pub fn bytes(bytes: impl Into<Bytes>) -> Reply {
-        Reply::of(BYTES, bytes.into())
+        Reply::of(ContentType::Bytes, bytes.into())
     }
 
     /// JSON.
@@ -45,7 +46,7 @@ impl Reply {
     #[cfg(feature = "json")]
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Reply, super::Error> {
         let bytes = serde_json::to_vec(value).map_err(super::Error::internal)?;
-        Ok(Reply::of(super::response::JSON, Bytes::Owned(bytes)))
+        Ok(Reply::of(ContentType::Json, Bytes::Owned(bytes)))
     }
 
     /// No body: `204 No Content`, unless a status is set.
@@ -79,8 +80,8 @@ impl Reply {
         self
     }
 
-    fn of(type_line: &'static [u8], bytes: Bytes) -> Reply {
-        let content = Content::Bytes(type_line, bytes);
+    fn of(content_type: ContentType, bytes: Bytes) -> Reply {
+        let content = Content::Bytes(content_type, bytes);
         Reply { status: Status::OK, headers: Vec::new(), content }
     }
 
@@ -94,7 +95,9 @@ impl Reply {
             response = response.header(name, value);
         }
         match self.content {
-            Content::Bytes(type_line, bytes) => response.finish(type_line, Body::Whole(bytes)),
+            Content::Bytes(content_type, bytes) => {
+                response.finish(content_type, Body::Whole(bytes))
+            }
             Content::Empty => response.empty(),
             Content::Stream(None, source) => response.stream(source),
             Content::Stream(Some(length), source) => response.stream_exact(length, source),

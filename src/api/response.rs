@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::outbox::Outbox;
 use super::{Error, HandlerResult, Later, Source};
 use crate::mem::Bytes;
-use crate::wire::encode;
+use crate::wire::encode::{self, ContentType};
 use crate::wire::status::Status;
 
 /// Proof that a request was answered; only finishing a [`Response`] makes one.
@@ -90,13 +90,6 @@ pub struct Response<'a> {
     fault: Option<String>,
 }
 
-/// Content types as whole lines: one copy each.
-pub(super) const TEXT: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n";
-pub(super) const HTML: &[u8] = b"Content-Type: text/html; charset=utf-8\r\n";
-pub(super) const BYTES: &[u8] = b"Content-Type: application/octet-stream\r\n";
-#[cfg(feature = "json")]
-pub(super) const JSON: &[u8] = b"Content-Type: application/json\r\n";
-
 impl<'a> Response<'a> {
     /// An answer that will be written to `outbox`.
     pub fn new(outbox: &'a mut Outbox) -> Response<'a> {
@@ -148,7 +141,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// If a field or the status set before cannot be sent.
     pub fn text<'b>(self, body: impl Into<Body<'b>>) -> HandlerResult {
-        self.finish(TEXT, body.into())
+        self.finish(ContentType::Text, body.into())
     }
 
     /// Answers with HTML.
@@ -156,7 +149,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// As [`Response::text`].
     pub fn html<'b>(self, body: impl Into<Body<'b>>) -> HandlerResult {
-        self.finish(HTML, body.into())
+        self.finish(ContentType::Html, body.into())
     }
 
     /// Answers with bytes: a slice, a `Vec<u8>`, an `Arc<[u8]>` or [`Bytes`].
@@ -164,7 +157,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// As [`Response::text`].
     pub fn bytes<'b>(self, body: impl Into<Body<'b>>) -> HandlerResult {
-        self.finish(BYTES, body.into())
+        self.finish(ContentType::Bytes, body.into())
     }
 
     /// Answers without a body: `200 OK` becomes `204 No Content`, another status stays.
@@ -175,7 +168,7 @@ impl<'a> Response<'a> {
         if self.status == Status::OK {
             self.status = Status::NO_CONTENT;
         }
-        self.finish(b"", Body::Borrowed(b""))
+        self.finish(ContentType::None, Body::Borrowed(b""))
     }
 
     /// Sends the client to `location`: `302 Found` unless another redirection was set.
@@ -186,7 +179,7 @@ impl<'a> Response<'a> {
         if self.status.class() != 3 {
             self.status = Status::FOUND;
         }
-        self.header("Location", location).finish(b"", Body::Borrowed(b""))
+        self.header("Location", location).finish(ContentType::None, Body::Borrowed(b""))
     }
 
     /// Answers with JSON.
@@ -196,7 +189,7 @@ impl<'a> Response<'a> {
     #[cfg(feature = "json")]
     pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) -> HandlerResult {
         self.outbox.render(|scratch| serde_json::to_writer(scratch, value))?;
-        self.finish_rendered(JSON)
+        self.finish_rendered(ContentType::Json)
     }
 
     /// Answers with a body that is made while it is sent: in the chunked coding, or up to the
@@ -205,7 +198,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// As [`Response::text`].
     pub fn stream(self, source: impl Source + 'static) -> HandlerResult {
-        self.expect_sound()?.answer_stream(BYTES, None, Box::new(source));
+        self.expect_sound()?.answer_stream(ContentType::Bytes, None, Box::new(source));
         Ok(Responded(()))
     }
 
@@ -215,7 +208,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// As [`Response::text`].
     pub fn stream_exact(self, length: u64, source: impl Source + 'static) -> HandlerResult {
-        self.expect_sound()?.answer_stream(BYTES, Some(length), Box::new(source));
+        self.expect_sound()?.answer_stream(ContentType::Bytes, Some(length), Box::new(source));
         Ok(Responded(()))
     }
 
@@ -238,32 +231,45 @@ impl<'a> Response<'a> {
         Ok(Responded(()))
     }
 
-    pub(super) fn finish(self, type_line: &'static [u8], body: Body<'_>) -> HandlerResult {
+    #[inline]
+    pub(super) fn finish(self, content_type: ContentType, body: Body<'_>) -> HandlerResult {
+        // Which one it is, is known where a handler names it.
         match body {
-            Body::Formatted(text) => {
-                if let Some(text) = text.as_str() {
-                    return self.finish(type_line, Body::Borrowed(text.as_bytes()));
-                }
-                self.outbox.render(|scratch| std::io::Write::write_fmt(scratch, text))?;
-                self.finish_rendered(type_line)
-            }
-            Body::Borrowed(bytes) => {
-                self.expect_sound()?.answer(type_line, bytes);
-                Ok(Responded(()))
-            }
-            Body::Whole(bytes) => {
-                self.expect_sound()?.answer_large(type_line, bytes);
-                Ok(Responded(()))
-            }
+            Body::Borrowed(bytes) => self.finish_borrowed(content_type, bytes),
+            Body::Formatted(text) => self.finish_formatted(content_type, text),
+            Body::Whole(bytes) => self.finish_whole(content_type, bytes),
         }
     }
 
-    fn finish_rendered(self, type_line: &'static [u8]) -> HandlerResult {
-        self.expect_sound()?.answer_rendered(type_line);
+    fn finish_borrowed(self, content_type: ContentType, bytes: &[u8]) -> HandlerResult {
+        self.expect_sound()?.answer(content_type, bytes);
+        Ok(Responded(()))
+    }
+
+    fn finish_whole(self, content_type: ContentType, bytes: Bytes) -> HandlerResult {
+        self.expect_sound()?.answer_large(content_type, bytes);
+        Ok(Responded(()))
+    }
+
+    fn finish_formatted(
+        self,
+        content_type: ContentType,
+        text: fmt::Arguments<'_>,
+    ) -> HandlerResult {
+        if let Some(text) = text.as_str() {
+            return self.finish_borrowed(content_type, text.as_bytes());
+        }
+        self.outbox.render(|scratch| std::io::Write::write_fmt(scratch, text))?;
+        self.finish_rendered(content_type)
+    }
+
+    fn finish_rendered(self, content_type: ContentType) -> HandlerResult {
+        self.expect_sound()?.answer_rendered(content_type);
         Ok(Responded(()))
     }
 
     /// The outbox with the status set, unless something cannot be sent.
+    #[inline]
     fn expect_sound(self) -> Result<&'a mut Outbox, Error> {
         if let Some(fault) = self.fault {
             return Err(Error::internal(fault));

@@ -5,10 +5,50 @@ use std::io::Write;
 use super::status::Status;
 
 /// `HTTP/1.1 200 OK` and its CRLF: what almost every answer begins with.
-pub const OK_LINE: &[u8] = b"HTTP/1.1 200 OK\r\n";
+const OK_LINE: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
 /// The interim answer that asks for the body (RFC 9110 section 15.2.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Name of the field that is a number.
+const CONTENT_LENGTH: &[u8] = b"Content-Length: ";
+
+/// What a body is, unless its application says so itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentType {
+    /// Bytes.
+    Bytes,
+    /// HTML in UTF-8.
+    Html,
+    /// JSON.
+    Json,
+    /// Nothing is said.
+    None,
+    /// Text in UTF-8.
+    Text,
+}
+
+impl ContentType {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [ContentType; 5] = [
+        ContentType::Bytes,
+        ContentType::Html,
+        ContentType::Json,
+        ContentType::None,
+        ContentType::Text,
+    ];
+
+    /// As a field line.
+    pub const fn line(self) -> &'static [u8] {
+        match self {
+            ContentType::Bytes => b"Content-Type: application/octet-stream\r\n",
+            ContentType::Html => b"Content-Type: text/html; charset=utf-8\r\n",
+            ContentType::Json => b"Content-Type: application/json\r\n",
+            ContentType::None => b"",
+            ContentType::Text => b"Content-Type: text/plain; charset=utf-8\r\n",
+        }
+    }
+}
 
 /// The field that announces the chunked coding.
 pub const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
@@ -45,19 +85,75 @@ pub fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends `Content-Length`.
+/// How answers with bodies of one type begin, prepared up to the number of `Content-Length`.
+#[derive(Debug, Default)]
+pub struct Opening {
+    /// As it is with `200 OK`.
+    bytes: Vec<u8>,
+}
+
+impl Opening {
+    /// Makes it anew.
+    pub fn renew(&mut self, server: Option<&str>, date: &[u8], content_type: ContentType) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(OK_LINE);
+        if let Some(name) = server {
+            field(&mut self.bytes, b"Server", name.as_bytes());
+        }
+        field(&mut self.bytes, b"Date", date);
+        self.bytes.extend_from_slice(content_type.line());
+        self.bytes.extend_from_slice(CONTENT_LENGTH);
+    }
+
+    /// Appends it, and the length.
+    #[inline]
+    pub fn push_with_length(&self, out: &mut Vec<u8>, status: Status, length: u64) {
+        self.push(out, status, self.bytes.len());
+        number_line(out, length);
+    }
+
+    /// Appends it but for the length.
+    pub fn push_without_length(&self, out: &mut Vec<u8>, status: Status) {
+        self.push(out, status, self.bytes.len() - CONTENT_LENGTH.len());
+    }
+
+    #[inline]
+    fn push(&self, out: &mut Vec<u8>, status: Status, end: usize) {
+        if status == Status::OK {
+            out.extend_from_slice(&self.bytes[..end]);
+        } else {
+            self.push_other(out, status, end);
+        }
+    }
+
+    #[cold]
+    fn push_other(&self, out: &mut Vec<u8>, status: Status, end: usize) {
+        status_line(out, status);
+        out.extend_from_slice(&self.bytes[OK_LINE.len()..end]);
+    }
+}
+
+/// Appends a number and the end of its line.
 #[inline]
-pub fn content_length(out: &mut Vec<u8>, length: u64) {
-    const NAME: &[u8; 16] = b"Content-Length: ";
-    let mut digits = itoa::Buffer::new();
-    let digits = digits.format(length).as_bytes();
-    // One copy instead of three, each with a look at the room.
-    let mut line = [0; NAME.len() + 20 + 2];
-    let end = NAME.len() + digits.len();
-    line[..NAME.len()].copy_from_slice(NAME);
-    line[NAME.len()..end].copy_from_slice(digits);
-    line[end..end + 2].copy_from_slice(b"\r\n");
-    out.extend_from_slice(&line[..end + 2]);
+fn number_line(out: &mut Vec<u8>, number: u64) {
+    const LINE_MAX: usize = 20 + 2;
+    let mut line = [0; 2 * LINE_MAX];
+    line[LINE_MAX - 2..LINE_MAX].copy_from_slice(b"\r\n");
+    let mut start = LINE_MAX - 2;
+    let mut rest = number;
+    // Twenty digits are the most.
+    while start > 0 {
+        start -= 1;
+        line[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    let end = out.len() + LINE_MAX - start;
+    // A copy of a fixed size needs no call; what is too much of it goes again.
+    out.extend_from_slice(&line[start..start + LINE_MAX]);
+    out.truncate(end);
 }
 
 #[inline]
@@ -105,9 +201,38 @@ mod tests {
         let mut out = Vec::new();
         status_line(&mut out, Status::NOT_FOUND);
         field(&mut out, b"Allow", b"GET, HEAD");
-        content_length(&mut out, 0);
-        let text = "HTTP/1.1 404 Not Found\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\n";
+        let text = "HTTP/1.1 404 Not Found\r\nAllow: GET, HEAD\r\n";
         assert_eq!(out, text.as_bytes());
+    }
+
+    #[test]
+    fn an_opening_says_what_it_was_prepared_for() {
+        let mut opening = Opening::default();
+        for (content_type, line) in ContentType::ALL.map(|kind| (kind, kind.line())) {
+            opening.renew(Some("s"), b"today", content_type);
+            let line = std::str::from_utf8(line).unwrap();
+            let mut out = Vec::new();
+            opening.push_with_length(&mut out, Status::OK, 70);
+            let text = format!("Server: s\r\nDate: today\r\n{line}");
+            let expected = format!("HTTP/1.1 200 OK\r\n{text}Content-Length: 70\r\n");
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+            let mut out = Vec::new();
+            opening.push_without_length(&mut out, Status::NOT_FOUND);
+            let expected = format!("HTTP/1.1 404 Not Found\r\n{text}");
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+        assert_eq!(ContentType::ALL.map(|kind| kind as usize), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_number_line_is_the_number_and_nothing_else() {
+        for number in (0..20).flat_map(|power| [10_u64.pow(power), 10_u64.pow(power) - 1]) {
+            for number in [number, u64::MAX - number] {
+                let mut out = b"x".to_vec();
+                number_line(&mut out, number);
+                assert_eq!(String::from_utf8(out).unwrap(), format!("x{number}\r\n"));
+            }
+        }
     }
 
     #[test]
