@@ -46,18 +46,20 @@ pub struct RequestParts<'a> {
 /// One request. Everything it gives out borrows from the block it was received in.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    parts: RequestParts<'a>,
+    parts: &'a RequestParts<'a>,
     params: &'a [(&'a str, &'a [u8])],
     route: &'a RouteSlot,
 }
 
 impl<'a> Request<'a> {
     /// A request whose route will be noted in `route`.
-    pub fn new(parts: RequestParts<'a>, route: &'a RouteSlot) -> Request<'a> {
+    #[inline]
+    pub fn new(parts: &'a RequestParts<'a>, route: &'a RouteSlot) -> Request<'a> {
         Request { parts, params: &[], route }
     }
 
     /// The same request with the parameters its route matched.
+    #[inline]
     #[must_use]
     pub fn with_params<'b>(&self, params: &'b [(&'b str, &'b [u8])]) -> Request<'b>
     where

@@ -8,6 +8,7 @@ use std::str;
 
 use super::head::{Head, Span, Version};
 use super::refusal::Refusal;
+use super::scan::plain_host_end;
 use crate::limits::FIELDS_MAX;
 
 /// How the end of a request's body is known (RFC 9112 section 6.3).
@@ -123,7 +124,8 @@ impl Seen {
         seen
     }
 
-    #[inline]
+    /// Not inlined, nor is what is rarer: it would take the registers of the pass over the fields.
+    #[inline(never)]
     fn see_connection(&mut self, value: &[u8]) {
         // Nearly every client sends one of these two alone.
         if is_word(value, b"keep-alive") {
@@ -142,6 +144,7 @@ impl Seen {
         }
     }
 
+    #[inline(never)]
     fn see_expect(&mut self, value: &[u8]) {
         for expectation in list_elements(value) {
             let is_continue = expectation.eq_ignore_ascii_case(b"100-continue");
@@ -155,7 +158,7 @@ impl Seen {
         match self.host.count {
             0 if version == Version::Http11 => Err(Refusal::HostMissing),
             0 => Ok(()),
-            1 if is_host(self.host.value.of(block)) => Ok(()),
+            1 if is_host(block, self.host.value) => Ok(()),
             1 => Err(Refusal::HostInvalid),
             _ => Err(Refusal::HostRepeated),
         }
@@ -208,15 +211,10 @@ fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
 /// A length as 1*DIGIT without leading zeros. Not `str::parse`: that takes a sign, and a sign is
 /// how two parsers come to disagree about a length.
 fn parse_length(value: &[u8]) -> Option<u64> {
-    match value {
-        [] | [b'0', _, ..] => None,
-        digits => parse_digits(digits),
+    if matches!(value, [] | [b'0', _, ..]) {
+        return None;
     }
-}
-
-/// *DIGIT as a number; no digits are 0.
-fn parse_digits(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0_u64, |number, byte| {
+    value.iter().try_fold(0_u64, |number, byte| {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
@@ -227,6 +225,7 @@ fn parse_digits(digits: &[u8]) -> Option<u64> {
 
 /// The framing of the one value of Transfer-Encoding. Only a single unknown token is "unknown":
 /// lists and parameters are how codings get smuggled past a proxy.
+#[inline(never)]
 fn body_coded(value: &[u8]) -> Result<BodyFraming, Refusal> {
     if value.eq_ignore_ascii_case(b"chunked") {
         Ok(BodyFraming::Chunked)
@@ -243,52 +242,41 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 
-/// Whether `value` is `host [ ":" port ]` with a host that is not empty (RFC 3986 section 3.2).
+/// Whether the bytes of `host` are `host [ ":" port ]` with a host that is not empty (RFC 3986
+/// section 3.2).
 ///
 /// Stricter than the grammar in three points: no comma in a name, since a list of hosts is an
 /// attack and no name has one; no `IPvFuture`, whose addresses nobody can reach; no port of more
 /// than five digits. An empty port is in the grammar and is taken.
 #[inline]
-pub(super) fn is_host(value: &[u8]) -> bool {
-    // A sum instead of an early exit: hosts are short and nearly all are good.
-    let (fours, rest) = value.as_chunks::<4>();
-    let mut sum = 0;
-    for &[a, b, c, d] in fours {
-        sum += (weight(a) + weight(b)) + (weight(c) + weight(d));
-    }
-    for &byte in rest {
-        sum += weight(byte);
-    }
-    match sum {
-        0 => !value.is_empty(),
-        1 => is_name_and_port(value),
-        _ => is_host_unusual(value),
+pub(super) fn is_host(block: &[u8], host: Span) -> bool {
+    let value = host.of(block);
+    let start = usize::from(host.start);
+    let name = plain_host_end(block, start, usize::from(host.end)) - start;
+    match value.get(name) {
+        None => name > 0,
+        Some(b':') => name > 0 && is_port(&value[name + 1..]),
+        Some(_) => is_host_unusual(value),
     }
 }
 
-/// A name and a port where exactly one colon stands among bytes of names. Read from the end: the
-/// port is at most five digits.
+/// Whether these are at most five digits of a number that a port can have.
 #[inline]
-fn is_name_and_port(value: &[u8]) -> bool {
-    let mut port = 0;
-    let mut scale = 1_u32;
-    for (index, &byte) in value.iter().enumerate().rev().take(6) {
-        match byte {
-            b'0'..=b'9' => port += u32::from(byte - b'0') * scale,
-            b':' => return index > 0 && u16::try_from(port).is_ok(),
-            _ => return false,
-        }
-        scale *= 10;
-    }
-    false
-}
-
 fn is_port(digits: &[u8]) -> bool {
-    digits.len() <= 5 && parse_digits(digits).is_some_and(|port| u16::try_from(port).is_ok())
+    let mut port = 0;
+    let mut are_digits = digits.len() <= 5;
+    for byte in digits.iter().take(5) {
+        let digit = byte.wrapping_sub(b'0');
+        are_digits &= digit <= 9;
+        port = port * 10 + u32::from(digit);
+    }
+    are_digits && u16::try_from(port).is_ok()
 }
 
-/// A host that is an IPv6 address or has percent escapes, or none at all.
+/// A host that is an IPv6 address, or has percent escapes or other bytes that are rare in names,
+/// or none at all.
 #[cold]
+#[inline(never)]
 fn is_host_unusual(value: &[u8]) -> bool {
     match value {
         [b'[', literal @ ..] => is_host_literal(literal),
@@ -296,7 +284,7 @@ fn is_host_unusual(value: &[u8]) -> bool {
     }
 }
 
-/// A registered name with percent escapes, and its port.
+/// A registered name and its port.
 fn is_host_escaped(value: &[u8]) -> bool {
     let mut rest = value;
     loop {
@@ -308,7 +296,7 @@ fn is_host_escaped(value: &[u8]) -> bool {
             {
                 after
             }
-            [byte, after @ ..] if HOST[usize::from(*byte)] == 0 => after,
+            [byte, after @ ..] if NAME[usize::from(*byte)] => after,
             _ => return false,
         };
     }
@@ -326,26 +314,8 @@ fn is_host_literal(literal: &[u8]) -> bool {
     }
 }
 
-#[inline]
-fn weight(byte: u8) -> u32 {
-    u32::from(HOST[usize::from(byte)])
-}
-
-/// What a byte adds to the sum over a host: 0 for unreserved and sub-delims of RFC 3986
-/// section 2 without the comma, 1 for the colon, much for all others.
-static HOST: [u16; 256] = {
-    let names = alphanumeric_and(b"-._~!$&'()*+;=");
-    let mut table = [0x100; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        if names[byte] {
-            table[byte] = 0;
-        }
-        byte += 1;
-    }
-    table[b':' as usize] = 1;
-    table
-};
+/// unreserved and sub-delims of RFC 3986 section 2, without the comma.
+static NAME: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+;=");
 
 /// tchar of RFC 9110 section 5.6.2.
 static TOKEN: [bool; 256] = alphanumeric_and(b"!#$%&'*+-.^_`|~");
@@ -371,6 +341,19 @@ mod tests {
 
     use super::*;
 
+    /// Whether `value` is a host, alone and between other bytes of a block.
+    fn is_host_anywhere(value: &[u8]) -> bool {
+        let judge = |before: &[u8], behind: &[u8]| {
+            let (start, end) = (before.len() as u16, (before.len() + value.len()) as u16);
+            is_host(&[before, value, behind].concat(), Span { start, end })
+        };
+        let alone = judge(b"", b"");
+        for (before, behind) in [("Host: ", "\r\n\r\n"), ("", "aaaaaaaaaaaaaaaaa"), ("::::", "")] {
+            assert_eq!(judge(before.as_bytes(), behind.as_bytes()), alone);
+        }
+        alone
+    }
+
     #[test]
     fn a_host_is_a_name_or_an_address_with_an_optional_port() {
         for host in [
@@ -390,7 +373,7 @@ mod tests {
             "[2001:db8::ff00:42:8329]",
             "[::ffff:192.0.2.1]:80",
         ] {
-            assert!(is_host(host.as_bytes()), "{host}");
+            assert!(is_host_anywhere(host.as_bytes()), "{host}");
         }
     }
 
@@ -445,11 +428,11 @@ mod tests {
             "a`b",
             "{a}",
         ] {
-            assert!(!is_host(host.as_bytes()), "{host}");
+            assert!(!is_host_anywhere(host.as_bytes()), "{host}");
         }
         for byte in (0..=b' ').chain(0x7f..=0xff) {
-            assert!(!is_host(&[b'a', byte]), "{byte:#x}");
-            assert!(!is_host(&[b'%', b'4', b'1', byte]), "{byte:#x}");
+            assert!(!is_host_anywhere(&[b'a', byte]), "{byte:#x}");
+            assert!(!is_host_anywhere(&[b'%', b'4', b'1', byte]), "{byte:#x}");
         }
     }
 
@@ -469,7 +452,7 @@ mod tests {
         let is_name = |name: &str| {
             let is_hex = |text: &str| text.chars().all(|digit| digit.is_ascii_hexdigit());
             let mut parts = name.split('%');
-            let is_plain = |text: &str| text.bytes().all(|byte| weight(byte) == 0);
+            let is_plain = |text: &str| text.bytes().all(|byte| NAME[usize::from(byte)]);
             !name.is_empty()
                 && parts.next().is_some_and(is_plain)
                 && parts.all(|part| part.len() >= 2 && is_hex(&part[..2]) && is_plain(&part[2..]))
@@ -511,7 +494,7 @@ mod tests {
             port in "(:?[0-9]{0,7}|[a:%,\\[\\]61@]{0,6})",
         ) {
             let value = format!("{host}{port}");
-            prop_assert_eq!(is_host(value.as_bytes()), is_host_slow(&value), "{}", value);
+            prop_assert_eq!(is_host_anywhere(value.as_bytes()), is_host_slow(&value), "{}", value);
         }
 
         #[test]

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 const TOKEN: u8 = 1;
 const TARGET: u8 = 2;
 const VALUE: u8 = 4;
+const PATH: u8 = 8;
+const HOST: u8 = 16;
 
 /// The classes of each byte, as a set of the bits above.
 static CLASSES: [u8; 256] = {
@@ -32,6 +34,12 @@ const fn classes_of(byte: u8) -> u8 {
     }
     if byte.is_ascii_alphanumeric() || is_token_symbol(byte) {
         classes |= TOKEN;
+    }
+    if byte.is_ascii_graphic() && !matches!(byte, b'#' | b'%' | b'?' | b'\\') {
+        classes |= PATH;
+    }
+    if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {
+        classes |= HOST;
     }
     classes
 }
@@ -104,6 +112,28 @@ pub(super) fn value_end(bytes: &[u8], at: usize) -> usize {
         }
         at = stop + 1;
     }
+}
+
+/// Offset of the first byte of `bytes[at..end]` that is not visible ASCII or has a meaning of its
+/// own in a target: `#`, `%`, `?` and the backslash; `end` if there is none.
+#[inline]
+pub(super) fn plain_path_end(bytes: &[u8], at: usize, end: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(end) = x86::plain_path_end(bytes, at, end) {
+        return end;
+    }
+    end_of(&bytes[..end], at, |byte| CLASSES[usize::from(byte)] & PATH != 0)
+}
+
+/// Offset of the first byte of `bytes[at..end]` that is no letter, digit, `-`, `.` or `_`, of
+/// which nearly every host is made; `end` if there is none.
+#[inline]
+pub(super) fn plain_host_end(bytes: &[u8], at: usize, end: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(end) = x86::plain_host_end(bytes, at, end) {
+        return end;
+    }
+    end_of(&bytes[..end], at, |byte| CLASSES[usize::from(byte)] & HOST != 0)
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -293,7 +323,20 @@ mod tests {
         }
     }
 
+    fn check_plain(bytes: &[u8], at: usize) {
+        let ends = |class: u8, end: usize| {
+            end_of(&bytes[..end], at, |byte| CLASSES[usize::from(byte)] & class != 0)
+        };
+        for end in at..bytes.len().min(at + 40) {
+            assert_eq!(plain_path_end(bytes, at, end), ends(PATH, end), "{at}..{end}");
+            assert_eq!(plain_host_end(bytes, at, end), ends(HOST, end), "{at}..{end}");
+        }
+    }
+
     fn check_at_every_place(bytes: &[u8]) {
+        for at in 0..bytes.len() {
+            check_plain(bytes, at);
+        }
         for level in Level::available() {
             for at in 0..bytes.len() {
                 level.run::<Check>(bytes, at, &mut (), &());

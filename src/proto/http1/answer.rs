@@ -99,7 +99,7 @@ impl Http1 {
         let asked = self.asked(&known, cx.key);
         let parts = request_parts(cx.assembly, body, cx.peer, asked.key, cx.remote, cx.settings);
         let slot = cx.pulse.slot();
-        let request = Request::new(parts, slot);
+        let request = Request::new(&parts, slot);
         cx.outbox.begin(asked);
         if let Some(timing) = cx.watch.parsed() {
             cx.outbox.tell(timing);

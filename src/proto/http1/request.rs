@@ -55,9 +55,8 @@ impl Http1 {
     fn on_head<H: Handler>(&mut self, cx: &mut Context<'_, H>, head_len: usize) -> Step {
         let assembly = &mut *cx.assembly;
         assembly.head_len = head_len;
-        match judge(&assembly.head, assembly.block.received()) {
-            Ok((framing, target)) => {
-                assembly.target = target;
+        match judge(&assembly.head, assembly.block.received(), &mut assembly.target) {
+            Ok(framing) => {
                 assembly.keep_alive = framing.keep_alive;
                 if cx.is_overdue
                     && let Some(step) = self.shed(cx, &framing)
@@ -80,7 +79,7 @@ impl Http1 {
         let key = RequestKey { connection: cx.key, number: self.requests.wrapping_add(1) };
         let parts = request_parts(cx.assembly, &[], cx.peer, key, cx.remote, cx.settings);
         let slot = cx.pulse.slot();
-        let request = Request::new(parts, slot);
+        let request = Request::new(&parts, slot);
         let handler = &*cx.handler;
         slot.begin(NO_ROUTE);
         let is_vital = catch_unwind(AssertUnwindSafe(|| handler.is_vital(&request)));
@@ -161,7 +160,7 @@ impl Http1 {
         let slot = cx.pulse.slot();
         let key = RequestKey { connection: cx.key, number: self.requests.wrapping_add(1) };
         let parts = request_parts(cx.assembly, &[], cx.peer, key, cx.remote, cx.settings);
-        let request = Request::new(parts, slot);
+        let request = Request::new(&parts, slot);
         let handler = &mut *cx.handler;
         slot.begin(NO_ROUTE);
         let intake = catch_unwind(AssertUnwindSafe(|| handler.intake(&request)));
@@ -235,10 +234,9 @@ impl Http1 {
         *progress = Progress::default();
         let parse = parse_head(block.received(), 0, head, progress, &head_limits(cx.settings));
         debug_assert_eq!(parse, Parse::Complete { len: *head_len });
-        match judge(head, block.received()) {
-            Ok((_, again)) => *target = again,
-            // The same bytes were accepted before, so this cannot come; it would be a refusal.
-            Err(refusal) => self.refuse(cx, refusal),
+        // The same bytes were accepted before, so this cannot come; it would be a refusal.
+        if let Err(refusal) = judge(head, block.received(), target) {
+            self.refuse(cx, refusal);
         }
     }
 
@@ -366,14 +364,14 @@ fn head_limits(settings: &Settings) -> HeadLimits {
     }
 }
 
-/// What can be said of a whole head alone.
+/// What can be said of a whole head alone; its target goes where it is kept.
 #[inline]
-fn judge(head: &Head, block: &[u8]) -> Result<(Framing, Target), Refusal> {
+fn judge(head: &Head, block: &[u8], target: &mut Target) -> Result<Framing, Refusal> {
     let framing = framing::decide(head, block)?;
     // TRACE would echo credentials and CONNECT asks for a proxy; neither is for an application.
     if matches!(head.method, Method::Unknown | Method::Connect | Method::Trace) {
         return Err(Refusal::MethodUnknown);
     }
-    let target = target::parse(head.method, head.target, block)?;
-    Ok((framing, target))
+    *target = target::parse(head.method, head.target, block)?;
+    Ok(framing)
 }

@@ -4,8 +4,8 @@
 #![allow(clippy::unused_self, reason = "a value of a level proves that its instructions exist")]
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_and_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_cmplt_epi8,
-    _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+    __m128i, __m256i, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8,
+    _mm_cmplt_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
     _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
     _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
@@ -155,6 +155,63 @@ impl Vector for Bytes16 {
             !_mm_movemask_epi8(_mm_or_si128(alphanumeric, symbol)).cast_unsigned()
         }
     }
+}
+
+impl Bytes16 {
+    #[inline(always)]
+    fn non_plain_path(self) -> u32 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe {
+            let first = _mm_or_si128(self.equal(b'#'), self.equal(b'%'));
+            let second = _mm_or_si128(self.equal(b'?'), self.equal(b'\\'));
+            let special = _mm_movemask_epi8(_mm_or_si128(first, second)).cast_unsigned();
+            special | self.non_target()
+        }
+    }
+
+    #[inline(always)]
+    fn non_plain_host(self) -> u32 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe {
+            let lower = Bytes16(_mm_or_si128(self.0, _mm_set1_epi8(0x20)));
+            let letter = _mm_or_si128(lower.between(b'a', b'z'), self.equal(b'_'));
+            // `-`, `.`, `/` and the digits lie side by side.
+            let other = _mm_andnot_si128(self.equal(b'/'), self.between(b'-', b'9'));
+            !_mm_movemask_epi8(_mm_or_si128(letter, other)).cast_unsigned() & 0xffff
+        }
+    }
+}
+
+/// As [`super::plain_path_end`]; `None` where the bytes do not fill a vector. These are short:
+/// SSE2 needs no call into code of another level.
+#[inline]
+pub(super) fn plain_path_end(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
+    end_by(bytes, at, end, Bytes16::non_plain_path)
+}
+
+/// As [`super::plain_host_end`]; `None` where the bytes do not fill a vector.
+#[inline]
+pub(super) fn plain_host_end(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
+    end_by(bytes, at, end, Bytes16::non_plain_host)
+}
+
+/// Offset of the first byte of `bytes[at..end]` for which `stops` has a bit, or `end`.
+#[inline(always)]
+fn end_by(bytes: &[u8], at: usize, end: usize, stops: impl Fn(Bytes16) -> u32) -> Option<usize> {
+    if bytes.len() < Bytes16::BYTES {
+        return None;
+    }
+    let mut at = at;
+    while at < end {
+        // SAFETY: there are enough bytes, and every x86-64 has SSE2.
+        let (vector, vector_at) = unsafe { load_before_end::<Bytes16>(bytes, at) };
+        let stops = stops(vector).wrapping_shr((at - vector_at) as u32);
+        if stops != 0 {
+            return Some(end.min(at + stops.trailing_zeros() as usize));
+        }
+        at += Bytes16::BYTES;
+    }
+    Some(end)
 }
 
 impl Bytes32 {
