@@ -9,7 +9,6 @@ medians of the rounds are printed.
 Needs: Linux, taskset, cargo (python3 standard library only). Nothing else may run on the two cores.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -17,7 +16,7 @@ import statistics
 import subprocess
 import time
 
-from programs import build, running
+from programs import build, measuring_parser, running
 
 SETTINGS = ["off", "auto", "20", "50", "200"]
 LOADS = [10, 50, 90]
@@ -30,7 +29,7 @@ def main():
     seen = {}
     capacity = None
     for number in range(options.rounds):
-        for setting in options.setting:
+        for setting in options.setting or SETTINGS:
             print(f"round {number + 1} of {options.rounds}: {setting}", flush=True)
             serve = ["taskset", "-c", options.server_core, program, "serve", "--workers", "1",
                      "--listen", "127.0.0.1:0", "--busy-poll", setting]
@@ -47,7 +46,7 @@ def main():
     works = ["idle", "1 conn.", *(f"{load} %" for load in LOADS), "all there is"]
     print(f"\ncapacity of the first: {capacity:,.0f} a second; medians of {options.rounds} rounds\n")
     print(f"| --busy-poll | load | P50 µs | P99 µs | CPU % |\n|---|---|---|---|---|")
-    for setting in options.setting:
+    for setting in options.setting or SETTINGS:
         for work in works:
             p50, p99, cpu = (statistics.median(figures) for figures in zip(*seen[setting, work]))
             times = "| | |" if work == "idle" else f"| {p50:.1f} | {p99:.1f} |"
@@ -82,18 +81,11 @@ def cpu_seconds(process):
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = measuring_parser(__doc__, 3)
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
-    parser.add_argument("--seconds", type=int, default=3, help="seconds of each run (3)")
-    parser.add_argument("--setting", action="append", help=f"repeatable; default: {SETTINGS}")
+    parser.add_argument("--setting", action="append", help=f"repeatable; default: {', '.join(SETTINGS)}")
     parser.add_argument("--path", default="/plaintext", help="what to GET (/plaintext)")
-    parser.add_argument("--cores", default="0,1", help="the server's and the load's core (0,1)")
-    options = parser.parse_args()
-    options.setting = options.setting or SETTINGS
-    options.server_core, options.load_core = options.cores.split(",")
-    return options
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ its threads, ended ones too, in user and kernel together. --perf adds the split 
 Needs: Linux, wrk, taskset, cargo (python3 standard library only).
 """
 
-import argparse
 import os
 import pathlib
 import re
@@ -25,7 +24,7 @@ import sys
 import time
 import urllib.request
 
-from programs import ROOT, build, running
+from programs import ROOT, build, measuring_parser, running, warn
 
 SERVE = "{corelane} serve --workers 1 --listen 127.0.0.1:0"
 # The head that the TechEmpower benchmark sends, so that figures compare with published ones.
@@ -38,6 +37,7 @@ MODES = {
     "pipelined": (64, FIELDS + ["Connection: keep-alive"], ["pipeline.lua", "16"], []),
     "close": (64, FIELDS + ["Connection: close"], [], ["--close"]),
 }
+USUAL_MODES = ["keep-alive", "pipelined"]
 EXPECTED_BODY = b"Hello, World!"
 
 
@@ -52,35 +52,33 @@ def main():
     print(f"A: {shlex.join(server)}")
     print(f"B: {floor}, the bare program")
     trouble = []
-    for mode in options.mode:
+    for mode in options.mode or USUAL_MODES:
         bare = [floor, "--port", "0", *MODES[mode][3]]
         print(f"\n{mode}: {options.seconds} s a run, GET {options.path}")
         noise = max(1, options.pairs // 3)
         compare("B/B", bare, bare, noise, mode, options, trouble)
         compare("A/B", server, bare, options.pairs, mode, options, trouble)
-    for problem in trouble:
-        print(f"warning: {problem}")
-    return 1 if trouble else 0
+    return warn(trouble)
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pairs", type=int, default=9, help="pairs of runs per mode (9)")
-    parser.add_argument("--seconds", type=int, default=4, help="seconds of each run (4)")
-    parser.add_argument("--mode", action="append", choices=MODES,
-                        help="repeatable; default: keep-alive and pipelined")
+    parser = comparing_parser(__doc__, 4, USUAL_MODES)
     parser.add_argument("--server", metavar="CMD",
                         help="another server, which prints the URL it listens on; "
                              f"default: {SERVE}")
-    parser.add_argument("--path", default="/plaintext", help="what to GET (/plaintext)")
-    parser.add_argument("--cores", default="0,1", help="the server's and wrk's core (0,1)")
     parser.add_argument("--perf", action="store_true", help="add user and system time")
-    options = parser.parse_args()
-    options.mode = options.mode or ["keep-alive", "pipelined"]
-    options.server_core, options.load_core = options.cores.split(",")
-    return options
+    return parser.parse_args()
+
+
+def comparing_parser(documentation, seconds, usual):
+    """The options of compare(); `usual` are the modes that are run if none is named."""
+    parser = measuring_parser(documentation, seconds)
+    parser.add_argument("--pairs", type=int, default=9, help="pairs of runs of a comparison (9)")
+    parser.add_argument("--mode", action="append", choices=MODES,
+                        help=f"repeatable; default: {', '.join(usual)}")
+    parser.add_argument("--path", default="/plaintext", help="what to GET (/plaintext)")
+    parser.set_defaults(perf=False)
+    return parser
 
 
 def tool_package(tool):

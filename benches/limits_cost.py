@@ -10,11 +10,10 @@ first, must be below for the verdict to mean anything.
 Needs: Linux, wrk, taskset, cargo (python3 standard library only).
 """
 
-import argparse
 import sys
 
-from cpu_per_request import MODES, compare
-from programs import build
+from cpu_per_request import USUAL_MODES, compare, comparing_parser
+from programs import build, warn
 
 RATIO_MAX = 1.02
 SERVE = ["serve", "--workers", "1", "--listen", "127.0.0.1:0"]
@@ -43,7 +42,7 @@ def main():
     servers = {name: [program, *SERVE, *flags]
                for name, flags in (("default", []), ("set", SET), ("off", OFF))}
     trouble, dear = [], []
-    for mode in options.mode:
+    for mode in options.mode or USUAL_MODES:
         print(f"\n{mode}: {options.seconds} s a run, GET {options.path}")
         noise = max(1, options.pairs // 3)
         compare("off/off", servers["off"], servers["off"], noise, mode, options, trouble)
@@ -52,31 +51,18 @@ def main():
                             options, trouble)
             if ratio > RATIO_MAX:
                 dear.append(f"{mode}, {name}: {ratio:.3f}, at most {RATIO_MAX}")
-    for problem in trouble:
-        print(f"warning: {problem}")
+    code = warn(trouble)
     for problem in dear:
         print(f"FAIL: {problem}")
     if not dear and not trouble:
         print(f"\nPASS: no median is above {RATIO_MAX}")
-    return 1 if trouble or dear else 0
+    return 1 if dear else code
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pairs", type=int, default=9, help="pairs of runs each (9)")
-    parser.add_argument("--seconds", type=int, default=4, help="seconds of each run (4)")
-    parser.add_argument("--mode", action="append", choices=MODES,
-                        help="repeatable; default: keep-alive and pipelined")
+    parser = comparing_parser(__doc__, 4, USUAL_MODES)
     parser.add_argument("--program", help="instead of the release build of this folder")
-    parser.add_argument("--path", default="/plaintext", help="what to GET (/plaintext)")
-    parser.add_argument("--cores", default="0,1", help="the server's and wrk's core (0,1)")
-    options = parser.parse_args()
-    options.mode = options.mode or ["keep-alive", "pipelined"]
-    options.server_core, options.load_core = options.cores.split(",")
-    options.perf = False
-    return options
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

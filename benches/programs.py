@@ -1,5 +1,7 @@
-"""Builds, starts and ends the programs that the scripts beside this one measure."""
+"""What the measuring scripts beside this one share: the command line of a measurement, and
+programs that are built, started and ended."""
 
+import argparse
 import contextlib
 import json
 import pathlib
@@ -11,6 +13,36 @@ import threading
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 URL = re.compile(r"https?://[\w.\[\]:-]+:\d+")
+
+
+def measuring_parser(documentation, seconds, number=int):
+    """The options of every measurement that has the server on one core and the load on another."""
+    parser = argparse.ArgumentParser(
+        description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=number, default=seconds,
+                        help=f"seconds of each run ({seconds})")
+    parser.add_argument("--cores", action=Cores, default=argparse.SUPPRESS,
+                        help="the server's and the load's core (0,1)")
+    parser.set_defaults(server_core="0", load_core="1")
+    return parser
+
+
+class Cores(argparse.Action):
+    """Takes `0,1` apart."""
+
+    def __call__(self, parser, options, text, _=None):
+        cores = text.split(",")
+        if len(cores) != 2 or not all(core.isdigit() for core in cores):
+            parser.error(f"--cores: {text!r} is not two cores, such as 0,1")
+        options.server_core, options.load_core = cores
+
+
+def warn(trouble):
+    """Prints what went wrong in a measurement; the exit code that says so."""
+    for problem in trouble:
+        print(f"warning: {problem}")
+    return 1 if trouble else 0
 
 
 def build(*arguments, profile="release"):

@@ -19,8 +19,8 @@ import shutil
 import subprocess
 import sys
 
-from cpu_per_request import FIELDS, MODES, compare, load_with_wrk
-from programs import ROOT, running
+from cpu_per_request import FIELDS, MODES, compare, comparing_parser, load_with_wrk
+from programs import ROOT, running, warn
 
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "variants"
 SERVE = ["serve", "--workers", "1", "--listen", "127.0.0.1:0"]
@@ -114,13 +114,13 @@ def main():
     program = get(None)
     plain = [program, *SERVE]
     servers = {}
-    for name in options.variant:
+    for name in options.variant or VARIANTS:
         _, changes, rustc, flags, _ = VARIANTS[name]
         servers[name] = [get(name) if changes or rustc else program, *SERVE, *flags]
     if options.build:
         return 0
     trouble = []
-    for mode in options.mode or [*MODES]:
+    for mode in options.mode or MODES:
         names = [name for name in servers if mode in VARIANTS[name][4]]
         if not names:
             continue
@@ -130,29 +130,16 @@ def main():
             print(f" {name}: {VARIANTS[name][0]}")
             label = f"{name}/as it is"
             compare(label, servers[name], plain, options.pairs, mode, options, trouble)
-    for problem in trouble:
-        print(f"warning: {problem}")
-    return 1 if trouble else 0
+    return warn(trouble)
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pairs", type=int, default=9, help="pairs of runs each (9)")
-    parser.add_argument("--seconds", type=int, default=2, help="seconds of each run (2)")
-    parser.add_argument("--mode", action="append", choices=MODES, help="repeatable; default: all")
+    parser = comparing_parser(__doc__, 2, MODES)
     parser.add_argument("--variant", action="append", choices=VARIANTS, metavar="NAME",
                         help=f"repeatable; default: all of {', '.join(VARIANTS)}")
     parser.add_argument("--build", action="store_true", help="build, measure nothing")
     parser.add_argument("--kept", action="store_true", help="measure what was built before")
-    parser.add_argument("--path", default="/plaintext", help="what to GET (/plaintext)")
-    parser.add_argument("--cores", default="0,1", help="the server's and wrk's core (0,1)")
-    options = parser.parse_args()
-    options.variant = options.variant or [*VARIANTS]
-    options.server_core, options.load_core = options.cores.split(",")
-    options.perf = False
-    return options
+    return parser.parse_args()
 
 
 def kept(name):

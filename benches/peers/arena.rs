@@ -45,6 +45,27 @@ struct Priced<'a> {
     total: i64,
 }
 
+/// The query of `/baseline11`.
+#[derive(Deserialize)]
+pub struct Sum {
+    a: i64,
+    b: i64,
+}
+
+impl Sum {
+    /// What it is with the number in a body; with 0 if there is none.
+    pub fn with(&self, body: &[u8]) -> i64 {
+        let text = str::from_utf8(body).ok();
+        self.a + self.b + text.and_then(|text| text.trim().parse::<i64>().ok()).unwrap_or(0)
+    }
+}
+
+/// The query of `/json/{count}`.
+#[derive(Deserialize)]
+pub struct Multiplier {
+    pub m: Option<i64>,
+}
+
 /// The first items, each with its total.
 #[derive(Serialize)]
 pub struct Answer<'a> {

@@ -40,7 +40,7 @@ from build import Missing, cargo, configured, go
 sys.path.insert(0, str(build.HERE.parent))
 
 from cpu_per_request import FIELDS, cpu_ns
-from programs import end
+from programs import end, measuring_parser
 
 PLAIN = "keep-alive pipelined browser ten close json open"
 ARENA = "arena-json upload"
@@ -140,11 +140,8 @@ def main():
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = measuring_parser(__doc__, 3, float)
     parser.add_argument("--pairs", type=int, default=5, help="rounds, each with all peers (5)")
-    parser.add_argument("--seconds", type=float, default=3, help="seconds of each run (3)")
     parser.add_argument("--work", action="append", choices=WORKS, help="repeatable; default: all")
     parser.add_argument("--peer", action="append", choices=[*PEERS], metavar="NAME",
                         help=f"repeatable; default: all of {', '.join(PEERS)}")
@@ -155,7 +152,6 @@ def parse_options():
     parser.add_argument("--rate", type=int,
                         help="requests a second of the work `open`; default: half of what "
                              "corelane does")
-    parser.add_argument("--cores", default="0,1", help="the server's and the load's core (0,1)")
     parser.add_argument("--dataset", type=pathlib.Path,
                         help="of the work `arena-json`; default: 50 items made up")
     parser.add_argument("--install", action="store_true",
@@ -169,7 +165,6 @@ def parse_options():
     for name, command in options.server:
         PEERS[name] = (lambda command=command: (command, ""), PLAIN, "not looked into")
         options.peer.append(name)
-    options.server_core, options.load_core = options.cores.split(",")
     return options
 
 

@@ -7,20 +7,9 @@ use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_TYPE, SERVER};
 use actix_web::{App, HttpResponse, HttpServer, web};
-use arena::{Answer, Item, MESSAGE};
+use arena::{Answer, Item, MESSAGE, Multiplier, Sum};
 use futures_util::StreamExt;
-use serde::{Deserialize, Serialize};
-
-#[derive(Deserialize)]
-struct Sum {
-    a: i64,
-    b: i64,
-}
-
-#[derive(Deserialize)]
-struct Multiplier {
-    m: Option<i64>,
-}
+use serde::Serialize;
 
 fn text(body: impl Into<String>) -> HttpResponse {
     HttpResponse::Ok()
@@ -41,8 +30,7 @@ async fn plaintext() -> HttpResponse {
 }
 
 async fn baseline(sum: web::Query<Sum>, body: web::Bytes) -> HttpResponse {
-    let body = str::from_utf8(&body).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-    text((sum.a + sum.b + body).to_string())
+    text(sum.with(&body).to_string())
 }
 
 async fn items(

@@ -5,7 +5,7 @@ mod arena;
 
 use std::sync::Arc;
 
-use arena::{Answer, Item, MESSAGE};
+use arena::{Answer, Item, MESSAGE, Multiplier, Sum};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_TYPE, SERVER};
@@ -14,18 +14,6 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use http_body_util::BodyExt;
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Sum {
-    a: i64,
-    b: i64,
-}
-
-#[derive(Deserialize)]
-struct Multiplier {
-    m: Option<i64>,
-}
 
 async fn plaintext() -> impl IntoResponse {
     ([(SERVER, "axu"), (CONTENT_TYPE, "text/plain")], "Hello, World!")
@@ -36,8 +24,7 @@ async fn message() -> impl IntoResponse {
 }
 
 async fn baseline(Query(sum): Query<Sum>, body: Bytes) -> impl IntoResponse {
-    let body = str::from_utf8(&body).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-    ([(SERVER, "axu"), (CONTENT_TYPE, "text/plain")], (sum.a + sum.b + body).to_string())
+    ([(SERVER, "axu"), (CONTENT_TYPE, "text/plain")], sum.with(&body).to_string())
 }
 
 async fn items(
