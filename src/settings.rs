@@ -130,7 +130,7 @@ pub struct Settings {
     pub notsent_bytes: u32,
     /// Whether the kernel keeps a connection to itself until its first bytes have come, for at most
     /// about a second (`TCP_DEFER_ACCEPT`): one that carries a single request then takes one turn
-    /// of its worker instead of two, and an eighth less CPU. Default off: silent connections meet
+    /// of its worker instead of two, and a quarter less CPU. Default off: silent connections meet
     /// their limits a second later, and those that have not spoken when a server ends are reset.
     pub defer_accept: bool,
     /// How long a worker polls for what is about to come before it sleeps: waking costs 10 to

@@ -290,7 +290,7 @@ pub(super) struct ServeArgs {
 
     /// Whether silent connections wait in the kernel
     ///
-    /// For a second. Saves an eighth of the CPU where each connection carries one request;
+    /// For a second. Saves a quarter of the CPU where each connection carries one request;
     /// silent ones then meet their limits a second later.
     #[arg(verbatim_doc_comment)]
     #[arg(long, env = "CORELANE_DEFER_ACCEPT", value_name = "on|off", help_heading = LIMITS)]
