@@ -61,6 +61,10 @@ pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Connections of a load generator: more than an address has ports for.
 pub const BENCH_CONNECTIONS_MAX: usize = 1 << 20;
 
+/// Addresses that a load generator's connections may come from: with 28,000 ports each, more than
+/// it can use.
+pub const BENCH_SOURCES_MAX: usize = 1 << 16;
+
 /// Requests under way on one connection of a load generator.
 pub const BENCH_PIPELINE_MAX: usize = 1024;
 

@@ -6,13 +6,14 @@
 mod http_client;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use corelane::bench::{Exchange, Failure, Load, Outcome, Plan, run};
 use corelane::{Router, Running, Settings};
-use http_client::{PATIENCE, serve};
+use http_client::{PATIENCE, serve, serve_at};
 
 fn exchange(text: &str) -> Exchange {
     Exchange { bytes: text.as_bytes().to_vec(), is_head: text.starts_with("HEAD") }
@@ -29,6 +30,7 @@ fn plan(address: SocketAddr, load: Load) -> Plan {
         warm_up: Duration::ZERO,
         duration: Duration::from_millis(300),
         requests_per_connection: None,
+        source_addresses: Vec::new(),
         timeout: PATIENCE,
     }
 }
@@ -172,6 +174,53 @@ fn connections_are_closed_after_their_requests() {
     assert_eq!(figures.connect_times.len(), connections);
 }
 
+fn sources(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().expect("an address")).collect()
+}
+
+/// A server that answers `GET` with one request a connection, and the addresses its clients had.
+fn peers(host: &str, plan_of: impl FnOnce(SocketAddr) -> Plan) -> (Outcome, Vec<IpAddr>) {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (told, factory) = (Arc::clone(&seen), Arc::new(seen));
+    let server = serve_at(host, Settings::default(), move |_| {
+        let seen = Arc::clone(&factory);
+        Router::new().get("/", move |req, res| {
+            seen.lock().expect("nobody panicked").push(req.peer().ip());
+            res.text("")
+        })
+    });
+    let outcome = go(&plan_of(server.addresses()[0]));
+    requests(server);
+    let seen = told.lock().expect("nobody panicked").clone();
+    (outcome, seen)
+}
+
+#[test]
+fn connections_come_from_the_addresses_that_were_asked_for_in_turn() {
+    let wanted = sources(&["127.0.9.2", "127.0.9.3", "127.0.9.7"]);
+    let (outcome, seen) = peers("127.0.0.1", |address| Plan {
+        source_addresses: wanted.clone(),
+        connections: 5,
+        cpus: vec![None; 2],
+        requests_per_connection: Some(1),
+        ..plan(address, CLOSED)
+    });
+    assert_eq!(failures(&outcome), 0, "{:?}", outcome.figures.failures);
+    let counts: Vec<_> =
+        wanted.iter().map(|address| seen.iter().filter(|peer| *peer == address).count()).collect();
+    assert_eq!(counts.iter().sum::<usize>(), seen.len(), "none came from elsewhere");
+    // A thread goes round by itself, and a few of its connections came to nothing at the end.
+    let [least, most] = [counts.iter().min(), counts.iter().max()].map(Option::unwrap);
+    assert!(*least > 0 && most - least <= 7, "{counts:?}");
+
+    let (outcome, seen) = peers("::1", |address| Plan {
+        source_addresses: sources(&["::1"]),
+        ..plan(address, CLOSED)
+    });
+    assert_eq!(failures(&outcome), 0, "{:?}", outcome.figures.failures);
+    assert!(seen.iter().all(|peer| *peer == IpAddr::from(Ipv6Addr::LOCALHOST)));
+}
+
 #[test]
 fn an_answer_unlike_the_first_is_counted() {
     let server = serve(Settings::default(), |_| {
@@ -266,6 +315,9 @@ fn a_plan_that_cannot_be_run_says_why() {
         (Plan { load: Load::Open { rate: f64::NAN }, ..good.clone() }, "rate"),
         (Plan { load: Load::Closed { pipeline: 0 }, ..good.clone() }, "under way"),
         (Plan { duration: Duration::ZERO, ..good.clone() }, "duration"),
+        (Plan { source_addresses: sources(&["127.0.0.2", "::1"]), ..good.clone() }, "::1 is not"),
+        (Plan { source_addresses: vec![[127; 4].into(); 1 << 17], ..good.clone() }, "at most"),
+        (Plan { source_addresses: sources(&["192.0.2.1"]), ..good.clone() }, "from 192.0.2.1"),
         (Plan { connections: 900_000, ..good }, "descriptors"),
     ] {
         let error = run(&bad, &mut |_| {}).expect_err(why);

@@ -50,6 +50,8 @@ fn every_flag_has_its_place() {
         "off",
         "--requests-per-connection",
         "10",
+        "--source-addresses",
+        "127.0.0.2-127.0.0.4,127.1.0.1",
         "--timeout",
         "500ms",
         "-H",
@@ -78,6 +80,8 @@ fn every_flag_has_its_place() {
     let fields: Vec<_> = order.fields.iter().map(|field| field.name.as_str()).collect();
     assert_eq!(fields, ["Accept", "X"]);
     assert_eq!(order.requests_per_connection, Some(10));
+    let sources: Vec<_> = order.source_addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(sources, ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.1.0.1"]);
     let files = [order.json, order.hgrm, order.hlog, order.html].map(Option::unwrap);
     assert_eq!(files, ["a.json", "a.hgrm", "a.hlog", "a.html"].map(PathBuf::from));
     assert_eq!(order.fail_if[0].text, "p99>1ms");
@@ -97,6 +101,9 @@ fn what_makes_no_sense_is_refused_with_a_hint() {
         (&[URL, "-d", "10"], "unit"),
         (&[URL, "--sweep", "--rate", "5"], "exclude each other"),
         (&[URL, "--pairs", "5"], "--versus"),
+        (&[URL, "--source-addresses", "127.0.0.2-9"], "no address and no range"),
+        (&[URL, "--source-addresses", "::1"], "::1 cannot connect to 127.0.0.1"),
+        (&[URL, "--versus", "http://[::1]/", "--source-ip", "127.0.0.2"], "cannot connect to ::1"),
         (&[URL, "--versus", URL, "--pairs", "0"], "1 to "),
         (&[URL, "--versus", URL, "--html", "a"], "exclude each other"),
         (&[URL, "--connection", "5"], "--connections"),

@@ -175,6 +175,50 @@ fn nothing_answered_is_a_failure_with_a_hint() {
 }
 
 #[test]
+fn an_address_that_is_not_this_machines_is_told_before_the_run() {
+    let at = url(&server(), "/");
+    let output = bench(&["--source-addresses", "127.0.0.2,192.0.2.1", &at]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.starts_with("error: no connection can come from 192.0.2.1: "), "{told}");
+    assert!(told.contains("hint: `ip address`"), "{told}");
+}
+
+/// What a script prints in a network of its own, with ten ports for connections.
+fn with_ten_ports(script: &str) -> Option<Output> {
+    let set_up = "ip link set lo up && echo 40000 40009 >/proc/sys/net/ipv4/ip_local_port_range";
+    let unshared = |script: &str| {
+        let corelane = env!("CARGO_BIN_EXE_corelane");
+        Command::new("unshare").args(["-rn", "sh", "-c", script, corelane]).output().ok()
+    };
+    if unshared(set_up).is_some_and(|output| output.status.success()) {
+        return unshared(&format!("{set_up}; {script}"));
+    }
+    println!("skipped: no network namespace here, or no `ip`");
+    None
+}
+
+#[test]
+fn connections_without_a_port_are_told_and_more_addresses_are_the_way_out() {
+    let script = |address: &str| {
+        format!(
+            "$0 serve --listen 127.0.0.1:8080 --workers 1 --report none 2>/dev/null & \
+             n=0; until $0 bench -d 1ms --warm-up 0s -c 1 --report none http://127.0.0.1:8080/ \
+             2>/dev/null || [ $((n+=1)) -gt 400 ]; do sleep 0.05; done; \
+             $0 bench -d 300ms --warm-up 0s -c 20 {address} http://127.0.0.1:8080/; kill $!"
+        )
+    };
+    let Some(output) = with_ten_ports(&script("")) else { return };
+    let report = text(&output.stdout);
+    assert!(report.contains("no_free_port") && report.contains("--source-addresses"), "{report}");
+    let output = with_ten_ports(&script("--source-addresses 127.0.0.2-127.0.0.4"));
+    let output = output.expect("it could be done a moment ago");
+    let report = text(&output.stdout);
+    assert!(report.contains("20 connections from 3 addresses"), "{report}");
+    assert!(!report.contains("no_free_port"), "{report}");
+}
+
+#[test]
 fn a_server_does_not_differ_from_itself_and_a_slow_one_does() {
     let server = serve(Settings::default(), |_| {
         Router::new().get("/", |_, res| res.text("")).get("/slow", |_, res| {

@@ -1,10 +1,12 @@
 //! What a thread counts and measures, in one stretch of time or in all. Knows no sockets.
 
+use std::io;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use crate::limits;
+use crate::report::NO_FREE_PORT;
 
 /// Why a request, or a connection, came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum Failure {
     ConnectFailed,
     /// What came is no answer of HTTP/1.
     Malformed,
+    /// No port was free for another connection to the server.
+    NoFreePort,
     /// The run was over before the answer was complete.
     Unfinished,
     /// The connection was reset, or failed in another way.
@@ -29,10 +33,11 @@ pub enum Failure {
 
 impl Failure {
     /// All of them, in the order of their counters.
-    pub const ALL: [Failure; 8] = [
+    pub const ALL: [Failure; 9] = [
         Failure::ClosedEarly,
         Failure::ConnectFailed,
         Failure::Malformed,
+        Failure::NoFreePort,
         Failure::Unfinished,
         Failure::Reset,
         Failure::TimedOut,
@@ -40,12 +45,21 @@ impl Failure {
         Failure::Unsent,
     ];
 
+    /// What an error of `connect(2)` is counted as.
+    pub(super) fn of_connect(error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::AddrNotAvailable => Failure::NoFreePort,
+            _ => Failure::ConnectFailed,
+        }
+    }
+
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Failure::ClosedEarly => "closed_early",
             Failure::ConnectFailed => "connect_failed",
             Failure::Malformed => "malformed",
+            Failure::NoFreePort => NO_FREE_PORT,
             Failure::Unfinished => "unfinished",
             Failure::Reset => "reset",
             Failure::TimedOut => "timed_out",

@@ -47,6 +47,8 @@ pub(super) struct Generator<'p> {
     free_since: Moment,
     schedule: Option<Schedule>,
     next_exchange: usize,
+    /// Which of the plan's source addresses the next connection has.
+    next_source: usize,
     /// Status and length of the first answer to each exchange.
     first_answers: Vec<Option<(u16, u64)>>,
     look_due: Moment,
@@ -78,6 +80,8 @@ impl<'p> Generator<'p> {
             free_since: begin,
             schedule,
             next_exchange: thread % plan.exchanges.len(),
+            // Each thread goes through all of them, so that it makes no difference which is fast.
+            next_source: thread * plan.source_addresses.len() / threads,
             first_answers: vec![None; plan.exchanges.len()],
             look_due: begin,
             stretches: Stretches::new(plan, begin, results),
@@ -246,13 +250,16 @@ impl<'p> Generator<'p> {
         let connection = &mut self.connections[index];
         let token = token(index, connection.generation);
         connection.interest = Interest::Send;
-        let stream = Stream::connect(self.plan.address).and_then(|stream| {
+        let sources = &self.plan.source_addresses;
+        let source = sources.get(self.next_source).copied();
+        self.next_source = (self.next_source + 1).checked_rem(sources.len()).unwrap_or_default();
+        let stream = Stream::connect(self.plan.address, source).and_then(|stream| {
             self.epoll.add(stream.as_fd(), token, Interest::Send)?;
             Ok(stream)
         });
         match stream {
             Ok(stream) => connection.stage = Stage::Connecting { stream, since: now },
-            Err(_) => self.fail(index, Failure::ConnectFailed, now),
+            Err(error) => self.fail(index, Failure::of_connect(&error), now),
         }
     }
 

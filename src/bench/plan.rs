@@ -1,10 +1,10 @@
 //! What a run is to do, checked. Knows nothing of how it is written on a command line.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::limits::{BENCH_CONNECTIONS_MAX, BENCH_PIPELINE_MAX, BENCH_RATE_MAX};
+use crate::limits::{BENCH_CONNECTIONS_MAX, BENCH_PIPELINE_MAX, BENCH_RATE_MAX, BENCH_SOURCES_MAX};
 
 /// Everything about a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,9 @@ pub struct Plan {
     pub duration: Duration,
     /// Requests after which a connection is closed and opened anew.
     pub requests_per_connection: Option<u32>,
+    /// Addresses of this machine that connections come from, in turn, at most
+    /// [`BENCH_SOURCES_MAX`]; none: the kernel chooses.
+    pub source_addresses: Vec<IpAddr>,
     /// After so long without an answer a request has failed.
     pub timeout: Duration,
 }
@@ -74,6 +77,10 @@ pub enum PlanError {
     Rate,
     /// The number of requests on a connection.
     RequestsPerConnection,
+    /// One of the source addresses is of another family than the server's.
+    SourceFamily(IpAddr),
+    /// The number of source addresses.
+    Sources,
     /// More threads than connections, or none.
     Threads,
     /// No time to answer in.
@@ -89,6 +96,10 @@ impl fmt::Display for PlanError {
             PlanError::Pipeline => write!(f, "1 to {BENCH_PIPELINE_MAX} requests under way"),
             PlanError::Rate => write!(f, "a rate above 0, at most {BENCH_RATE_MAX}"),
             PlanError::RequestsPerConnection => f.write_str("at least 1 request a connection"),
+            PlanError::SourceFamily(source) => {
+                write!(f, "source addresses of the server's family, which {source} is not")
+            }
+            PlanError::Sources => write!(f, "at most {BENCH_SOURCES_MAX} source addresses"),
             PlanError::Threads => f.write_str("at least 1 thread, at most one a connection"),
             PlanError::Timeout => f.write_str("a timeout above zero"),
         }
@@ -111,6 +122,12 @@ impl Plan {
                 (rate > 0.0 && rate <= f64::from(BENCH_RATE_MAX), PlanError::Rate)
             }
         };
+        let sources = &self.source_addresses;
+        let is_strange = |source: &&IpAddr| source.is_ipv4() != self.address.is_ipv4();
+        let families = match sources.iter().find(is_strange) {
+            Some(source) => (false, PlanError::SourceFamily(*source)),
+            None => (sources.len() <= BENCH_SOURCES_MAX, PlanError::Sources),
+        };
         let has_requests = self.exchanges.iter().all(|exchange| !exchange.bytes.is_empty());
         let rules = [
             ((1..=BENCH_CONNECTIONS_MAX).contains(&self.connections), PlanError::Connections),
@@ -118,6 +135,7 @@ impl Plan {
             (has_requests && !self.exchanges.is_empty(), PlanError::Exchanges),
             load,
             (self.requests_per_connection != Some(0), PlanError::RequestsPerConnection),
+            families,
             ((1..=self.connections).contains(&self.cpus.len()), PlanError::Threads),
             (!self.timeout.is_zero(), PlanError::Timeout),
         ];

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -50,6 +51,8 @@ pub enum BenchError {
     Kernel(io::Error),
     /// It cannot be run.
     Plan(PlanError),
+    /// No connection can come from that address, mostly because it is not this machine's.
+    Source(IpAddr, io::Error),
 }
 
 impl fmt::Display for BenchError {
@@ -60,6 +63,9 @@ impl fmt::Display for BenchError {
             }
             BenchError::Kernel(error) => write!(f, "the generator cannot run: {error}"),
             BenchError::Plan(error) => write!(f, "a run needs {error}"),
+            BenchError::Source(address, error) => {
+                write!(f, "no connection can come from {address}: {error}")
+            }
         }
     }
 }
@@ -82,6 +88,9 @@ pub fn run(plan: &Plan, watch: &mut dyn FnMut(&Second)) -> Result<Outcome, Bench
     let most = usize::try_from(limit.soft).unwrap_or(usize::MAX);
     if plan.connections + DESCRIPTORS_SPARE > most {
         return Err(BenchError::Descriptors(plan.connections, most));
+    }
+    for &source in &plan.source_addresses {
+        UdpSocket::bind((source, 0)).map_err(|error| BenchError::Source(source, error))?;
     }
     let clock = Clock::new();
     let begin = clock.now() + Duration::from_millis(BENCH_START_MS);

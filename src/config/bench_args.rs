@@ -2,6 +2,7 @@
 //! Knows nothing of what a load generator does with them.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use super::ReportFormat;
 use super::args::Switch;
+use super::source_addresses::SourceAddresses;
 use super::values::{Time, ValueError, number, workers};
 
 /// Where a load generator sends its requests.
@@ -222,6 +224,8 @@ pub struct BenchOrder {
     pub raw: Vec<PathBuf>,
     /// Requests after which a connection is closed.
     pub requests_per_connection: Option<u32>,
+    /// Addresses that connections come from, in turn; none: the kernel chooses.
+    pub source_addresses: Vec<IpAddr>,
     /// After so long without an answer a request has failed.
     pub timeout: Duration,
     /// Where the server tells what it measured; `None`: it is not asked.
@@ -292,11 +296,18 @@ pub(super) struct BenchArgs {
 
     /// Requests after which a connection is closed and another made
     ///
-    /// Ports of closed connections rest for a while. With `-H "Connection: close"` the server
-    /// closes first, and they rest with it.
+    /// Ports of closed connections rest for a minute: --source-addresses has more of them. With
+    /// `-H "Connection: close"` the server closes first, and they rest with it.
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "N", help_heading = LOAD, value_parser = number::<u32>)]
     pub(super) requests_per_connection: Option<u32>,
+
+    /// Addresses of this machine that connections come from, in turn
+    ///
+    /// As `127.0.0.2-127.0.0.9,127.0.1.1`. Each has some 28,000 ports to a server's one.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, alias = "source-ip", value_name = "LIST", help_heading = LOAD)]
+    pub(super) source_addresses: Option<SourceAddresses>,
 
     /// After this long without an answer a request has failed
     #[arg(long, value_name = "TIME", help_heading = LOAD, default_value = "10s")]
@@ -398,6 +409,7 @@ impl From<BenchArgs> for BenchOrder {
             body_file: args.body_file,
             raw: args.raw,
             requests_per_connection: args.requests_per_connection,
+            source_addresses: args.source_addresses.map_or_else(Vec::new, |list| list.0),
             timeout: args.timeout.0,
             report: args.report,
             json: args.json,

@@ -4,11 +4,15 @@
 mod args;
 #[cfg(feature = "bench")]
 mod bench_args;
+#[cfg(feature = "bench")]
+mod source_addresses;
 mod usage;
 mod values;
 mod version;
 
 use std::ffi::OsString;
+#[cfg(feature = "bench")]
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -113,6 +117,16 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
 
 #[cfg(feature = "bench")]
 fn bench_order(order: BenchOrder) -> Result<Command, Exit> {
+    let urls = std::iter::once(&order.url).chain(order.versus.as_ref().map(|(url, _)| url));
+    for server in urls.filter_map(|url| url.host.parse::<IpAddr>().ok()) {
+        // Names are looked up later, for an address of the same family.
+        if let Some(source) = order.source_addresses.first()
+            && source.is_ipv4() != server.is_ipv4()
+        {
+            let reason = format!("`--source-addresses`: {source} cannot connect to {server}");
+            return Err(usage::wrong(&reason, "both are IPv4, or both are IPv6"));
+        }
+    }
     match &order.versus {
         Some((_, pairs)) if !(1..=limits::BENCH_PAIRS_MAX).contains(pairs) => {
             let most = limits::BENCH_PAIRS_MAX;

@@ -8,13 +8,13 @@
 )]
 
 use std::io::{self, IsTerminal, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use corelane::bench::{
-    self, Exchange, Failure as Lost, Load, Outcome, Placement, Plan, Second, ViewSource,
+    self, BenchError, Exchange, Failure as Lost, Load, Outcome, Placement, Plan, Second, ViewSource,
 };
 use corelane::config::{BenchOrder, ReportFormat, Url};
 use corelane::report::{
@@ -43,7 +43,8 @@ pub(super) fn run(order: &BenchOrder) -> Result<ExitCode, Failure> {
 
 /// One run, with what it came to.
 pub(super) fn measure(order: &BenchOrder) -> Result<(BenchReport, Outcome), Failure> {
-    let address = resolve(&order.url)?;
+    let source = order.source_addresses.first();
+    let address = resolve(&order.url, source)?;
     let threads = order.threads.map(usize::from);
     let placement = Placement::away_from(address, threads, order.connections, order.pin);
     let load = match order.rate {
@@ -60,15 +61,21 @@ pub(super) fn measure(order: &BenchOrder) -> Result<(BenchReport, Outcome), Fail
         warm_up: order.warm_up,
         duration: order.duration,
         requests_per_connection: order.requests_per_connection,
+        source_addresses: order.source_addresses.clone(),
         timeout: order.timeout,
     };
-    let view = order.server_view.as_ref().map(view_source).transpose()?;
+    let view = order.server_view.as_ref().map(|url| view_source(url, source)).transpose()?;
     let mut progress = Progress::new();
     let run = || bench::run(&plan, &mut |second| progress.show(second));
     let (outcome, server) = bench::around(view.as_ref(), plan.warm_up, run);
     let outcome = outcome.map_err(|error| {
-        let hint = "`corelane bench --help` says what each flag takes".to_owned();
-        Failure { message: error.to_string(), hint: Some(hint) }
+        let hint = match error {
+            BenchError::Source(..) => {
+                "`ip address` lists those that this machine has; 127.0.0.0/8 are all its own"
+            }
+            _ => "`corelane bench --help` says what each flag takes",
+        };
+        Failure { message: error.to_string(), hint: Some(hint.to_owned()) }
     })?;
     progress.end();
     let report = BenchReport { server, ..report(order, &plan, &placement, &outcome) };
@@ -89,12 +96,13 @@ fn hlog(outcome: &Outcome) -> String {
     to_hlog(outcome.began, &intervals.collect::<Vec<_>>())
 }
 
-fn view_source(url: &Url) -> Result<ViewSource, Failure> {
+fn view_source(url: &Url, source: Option<&IpAddr>) -> Result<ViewSource, Failure> {
     let (authority, target) = (url.authority(), url.target.clone());
-    Ok(ViewSource { address: resolve(url)?, authority, target })
+    Ok(ViewSource { address: resolve(url, source)?, authority, target })
 }
 
-fn resolve(url: &Url) -> Result<SocketAddr, Failure> {
+/// The address of a server; of those of a name, one of the family of `source`.
+fn resolve(url: &Url, source: Option<&IpAddr>) -> Result<SocketAddr, Failure> {
     let failure = |why: String| Failure {
         message: format!("cannot find {}: {why}", url.host),
         hint: Some("an IP address needs no look-up".to_owned()),
@@ -102,7 +110,9 @@ fn resolve(url: &Url) -> Result<SocketAddr, Failure> {
     let found = (url.host.as_str(), url.port).to_socket_addrs();
     let found: Vec<SocketAddr> = found.map_err(|error| failure(error.to_string()))?.collect();
     // As the server does with a name, so that `localhost` means the same to both.
-    let chosen = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
+    let is_ipv4 = source.is_none_or(IpAddr::is_ipv4);
+    let chosen =
+        found.iter().find(|address| address.is_ipv4() == is_ipv4).or_else(|| found.first());
     chosen.copied().ok_or_else(|| failure("it has no address".to_owned()))
 }
 
@@ -166,6 +176,11 @@ fn report(
         1 => "1 thread".to_owned(),
         count => format!("{count} threads"),
     };
+    let sources = match plan.source_addresses.len() {
+        0 => String::new(),
+        1 => " from 1 address".to_owned(),
+        count => format!(" from {count} addresses"),
+    };
     let cpus: Vec<String> = plan.cpus.iter().flatten().map(usize::to_string).collect();
     let place =
         if cpus.is_empty() { String::new() } else { format!(" on CPU {}", cpus.join(", ")) };
@@ -174,7 +189,7 @@ fn report(
     machine.extend(bench::machine_facts());
     BenchReport {
         target: format!("{} {}", order.method, order.url),
-        load: format!("{how}, {connections}, {threads}{place}"),
+        load: format!("{how}, {connections}{sources}, {threads}{place}"),
         rate_asked: order.rate,
         wall: outcome.wall,
         answers: figures.answers,
@@ -206,11 +221,15 @@ fn second(second: &Second) -> BenchSecond {
 }
 
 fn nothing_came(report: &BenchReport, order: &BenchOrder) -> Failure {
+    let hint = match report.without_port() {
+        0 => format!("try `curl -v {}`", order.url),
+        _ => "no port is free: `--source-addresses` brings others, each address its own".to_owned(),
+    };
     let failures = report.failures.iter().filter(|(_, count)| *count > 0);
     let failures: Vec<_> = failures.map(|(name, count)| format!("{name} {count}")).collect();
     Failure {
         message: format!("{} answered nothing: {}", order.url, failures.join(", ")),
-        hint: Some(format!("try `curl -v {}`", order.url)),
+        hint: Some(hint),
     }
 }
 

@@ -74,6 +74,9 @@ pub struct BenchReport {
     pub machine: Vec<(&'static str, String)>,
 }
 
+/// The name among [`BenchReport::failures`] of connections for which no port was left.
+pub const NO_FREE_PORT: &str = "no_free_port";
+
 /// One second of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BenchSecond {
@@ -100,6 +103,8 @@ pub enum Doubt {
     FewAnswers,
     /// Requests failed.
     Failures,
+    /// Connections found no free port: the generator's machine, not the server, was the limit.
+    Ports,
     /// The rate that was asked for was not reached.
     RateMissed,
     /// Generator and server had to share a processor.
@@ -126,6 +131,12 @@ impl BenchReport {
         self.failures.iter().map(|(_, count)| count).sum()
     }
 
+    /// Connections that were not made because no port was free.
+    pub fn without_port(&self) -> u64 {
+        let counts = self.failures.iter().filter(|(name, _)| *name == NO_FREE_PORT);
+        counts.map(|(_, count)| count).sum()
+    }
+
     /// One figure by its name: percentiles and `max` in nanoseconds, `rate` a second, `failures`.
     pub fn figure(&self, name: &str) -> Option<f64> {
         let part = PERCENTILES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -148,6 +159,7 @@ impl BenchReport {
             (lag > median * LAG_MAX, Doubt::GeneratorLate),
             (missed, Doubt::RateMissed),
             (self.shares_cpu, Doubt::SharedCpu),
+            (self.without_port() > 0, Doubt::Ports),
             (self.failed() + self.unlike > 0, Doubt::Failures),
             (self.answers < ANSWERS_MIN, Doubt::FewAnswers),
         ];
@@ -179,6 +191,11 @@ impl BenchReport {
                 "{} requests failed and {} answers were unlike the first.",
                 units::count(self.failed()),
                 units::count(self.unlike)
+            ),
+            Doubt::Ports => format!(
+                "{} times no port was free for another connection. --source-addresses brings \
+                 others: each address has its own.",
+                units::count(self.without_port())
             ),
             Doubt::FewAnswers => format!(
                 "{} answers are few: percentiles above P99 rest on fewer than a hundred of them.",

@@ -21,7 +21,7 @@ pub mod timings;
 pub mod units;
 pub mod views;
 
-pub use bench::{BenchReport, BenchSecond, Doubt};
+pub use bench::{BenchReport, BenchSecond, Doubt, NO_FREE_PORT};
 pub use hgrm::{TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
 #[cfg(feature = "bench")]
 pub use hlog::{HlogError, Interval, from_hlog, to_hlog};

@@ -5,14 +5,14 @@
 
 use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, offset_of};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use libc::{c_int, sockaddr_in, sockaddr_in6, socklen_t};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::syscall::{check, check_descriptor, retry};
+use super::syscall::{check, check_descriptor, retry, set_option};
 use crate::limits::SEND_SEGMENTS_MAX;
 
 /// A connected, non-blocking stream socket. Dropping it closes it, which also takes it out of
@@ -52,13 +52,21 @@ impl Stream {
 
     /// Begins to connect to `address`, without Nagle's delay. The connection is there when the
     /// socket can be sent to and [`Stream::take_error`] has none (`connect(2)`, `EINPROGRESS`).
+    /// It comes from `source`, or from the address that the kernel chooses.
     ///
     /// # Errors
-    /// What `socket(2)` and `connect(2)` name.
-    pub fn connect(address: SocketAddr) -> io::Result<Stream> {
+    /// What `socket(2)`, `bind(2)` and `connect(2)` name: `AddrNotAvailable` if no port is free.
+    pub fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<Stream> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
+        if let Some(source) = source {
+            // A port bound here would be this socket's alone; chosen at the connect, it may be in
+            // use to other addresses and ports (`ip(7)`). The option is IPv6's too.
+            let (level, name) = (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT);
+            set_option(socket.as_fd(), level, name, 1)?;
+            socket.bind(&SocketAddr::new(source, 0).into())?;
+        }
         match socket.connect(&address.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
             _ => Ok(Stream(socket.into())),
@@ -247,6 +255,26 @@ mod tests {
             let (_stream, from, peer) = pair(address);
             assert_eq!(from, peer.local_addr().unwrap());
         }
+    }
+
+    #[test]
+    fn connections_from_one_address_may_share_a_port_if_they_go_to_others() {
+        let source = IpAddr::from([127, 0, 0, 77]);
+        let listeners: Vec<_> = (2..40)
+            .map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), 0)).unwrap())
+            .collect();
+        for listener in listeners {
+            let address = listener.local_addr().unwrap();
+            let _stream = Stream::connect(address, Some(source)).unwrap();
+            assert_eq!(listener.accept().unwrap().1.ip(), source);
+        }
+        let listener = TcpListener::bind("[::1]:0").unwrap();
+        let own = Ipv6Addr::LOCALHOST.into();
+        let _stream = Stream::connect(listener.local_addr().unwrap(), Some(own)).unwrap();
+        assert_eq!(listener.accept().unwrap().1.ip(), own);
+        let strange = IpAddr::from([192, 0, 2, 1]);
+        let error = Stream::connect("127.0.0.1:9".parse().unwrap(), Some(strange)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
     }
 
     #[test]
