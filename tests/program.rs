@@ -9,6 +9,7 @@ mod http_client;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
@@ -445,4 +446,48 @@ fn with_fewer_descriptors_than_clients_it_serves_them_one_after_the_other() {
     }
     let ended = serving.interrupt();
     assert_eq!(ended.code, Some(0), "{:?}", ended.told);
+}
+
+/// The next message of a service manager's socket.
+fn told_to(manager: &UnixDatagram) -> String {
+    let mut message = [0; 512];
+    let len = manager.recv(&mut message).expect("a message comes in time");
+    String::from_utf8(message[..len].to_vec()).unwrap()
+}
+
+#[test]
+fn a_service_manager_is_told_of_start_life_and_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut command = program(&["--listen", "127.0.0.1:0", "--workers", "2"]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000").env_remove("WATCHDOG_PID");
+    let serving = Serving::start(command);
+    let port = serving.addresses()[0].port();
+    let status = format!("READY=1\nSTATUS=serving http://127.0.0.1:{port} with 2 workers");
+    assert_eq!(told_to(&manager), status);
+    assert_eq!((told_to(&manager), told_to(&manager)), ("WATCHDOG=1".into(), "WATCHDOG=1".into()));
+    let mut client = serving.connect();
+    assert_eq!(client.get("/plaintext").status, 200);
+    serving.process.signal(libc::SIGTERM);
+    let ended = serving.end();
+    assert_eq!(ended.code, Some(0), "{:?}", ended.told);
+    let messages = std::iter::repeat_with(|| told_to(&manager));
+    let last = messages.into_iter().find(|message| message != "WATCHDOG=1").unwrap();
+    assert!(last.starts_with("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC="), "{last}");
+}
+
+#[test]
+fn a_watchdog_of_another_process_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut command = program(&["--listen", "127.0.0.1:0"]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000").env("WATCHDOG_PID", "1");
+    let ended = Serving::start(command).interrupt();
+    assert_eq!(ended.code, Some(0));
+    assert!(told_to(&manager).starts_with("READY=1"));
+    assert!(told_to(&manager).starts_with("STOPPING=1"));
 }

@@ -6,6 +6,7 @@ mod blocking;
 mod ends;
 mod error;
 mod log;
+mod manager;
 mod running;
 mod server;
 mod spawn;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::BlockingPool;
 use super::ends::Ends;
+use super::manager::Manager;
 use super::supervisor::Supervisor;
 use super::{Result, StartError};
 use crate::api::{Board, ServerStatus};
@@ -130,19 +131,51 @@ impl Running {
     }
 
     /// Drains at the first signal, stops at the second, and returns once every worker ended.
-    pub(super) fn wait_for_signals(self, signals: &Signals) -> Result<Ended> {
+    pub(super) fn wait_for_signals(
+        self,
+        signals: &Signals,
+        manager: Option<&Manager>,
+    ) -> Result<Ended> {
         let mut is_draining = false;
+        if let Some(manager) = manager {
+            manager.ready(&self.describe());
+        }
         loop {
             if self.ends.is_over(self.members.len()) {
                 return self.wait();
             }
-            self.take_signal(signals, &mut is_draining)?;
+            self.take_signal(signals, manager, &mut is_draining)?;
         }
     }
 
-    fn take_signal(&self, signals: &Signals, is_draining: &mut bool) -> Result<()> {
+    /// Where it listens and with how many workers, in a line.
+    fn describe(&self) -> String {
+        let urls: Vec<_> = self.addresses.iter().map(|at| format!("http://{at}")).collect();
+        format!("serving {} with {} workers", urls.join(", "), self.members.len())
+    }
+
+    /// Whether no worker has been in one turn for so long.
+    fn makes_progress(&self, time: Duration) -> bool {
+        let now = self.board.clock().now();
+        let began = |member: &Member| self.board.pulse(member.place.index).beat().began;
+        self.members.iter().filter_map(began).all(|began| now - began < time)
+    }
+
+    fn take_signal(
+        &self,
+        signals: &Signals,
+        manager: Option<&Manager>,
+        is_draining: &mut bool,
+    ) -> Result<()> {
+        let interval = manager.and_then(Manager::interval);
+        if let Some((manager, time)) = manager.zip(interval)
+            && self.makes_progress(time)
+        {
+            manager.lives();
+        }
+        let left = [self.ends.left(), interval].into_iter().flatten().min();
         let woken = signals
-            .wait_or_wake(&self.ends.event, self.ends.left())
+            .wait_or_wake(&self.ends.event, left)
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
         if let Woken::Signal(signal) = woken {
             if *is_draining {
@@ -151,6 +184,9 @@ impl Running {
             } else {
                 log::info!("{signal:?}: draining; once more stops at once");
                 self.drain();
+                if let Some((manager, left)) = manager.zip(self.ends.left()) {
+                    manager.stopping(left);
+                }
                 *is_draining = true;
             }
         }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::manager::Manager;
 use super::running::{Ended, Running};
 use super::spawn::{self, Plan};
 use super::{Result, StartError};
@@ -114,6 +115,9 @@ impl Server {
     /// `factory` makes the application, once on each worker's own thread: what it makes needs
     /// neither `Send` nor locks. The signals are blocked for the whole process and stay so.
     ///
+    /// A service manager that named a socket (`sd_notify(3)`) is told when every worker serves,
+    /// when the server drains, and, for its watchdog, as long as every worker makes progress.
+    ///
     /// # Errors
     /// If the server cannot start, or a worker ends without having been asked to.
     pub fn run<F, H>(self, factory: F) -> Result<()>
@@ -138,7 +142,7 @@ impl Server {
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
         let running = self.start(factory)?;
         started(&running);
-        running.wait_for_signals(&signals)
+        running.wait_for_signals(&signals, Manager::from_environment().as_ref())
     }
 
     /// Starts the workers and returns; the caller drains, stops and waits. No signal is touched.
