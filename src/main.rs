@@ -75,7 +75,8 @@ fn leave(exit: &Exit) -> ExitCode {
 }
 
 fn serve(plan: ServePlan) -> Result<(), Failure> {
-    let mut server = Server::bind(&plan.listen[..]).pin(plan.pin).settings(plan.settings);
+    let mut server =
+        Server::bind(&plan.listen[..]).activated().pin(plan.pin).settings(plan.settings);
     if let Some(workers) = plan.workers {
         server = server.workers(workers);
     }

@@ -9,7 +9,9 @@ mod http_client;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
@@ -490,4 +492,66 @@ fn a_watchdog_of_another_process_is_left_alone() {
     assert_eq!(ended.code, Some(0));
     assert!(told_to(&manager).starts_with("READY=1"));
     assert!(told_to(&manager).starts_with("STOPPING=1"));
+}
+
+/// The program as a service manager starts it that passes it these sockets.
+fn activated(args: &[&str], sockets: &[&TcpListener]) -> Command {
+    // Only the process itself knows its number before it becomes the program.
+    let script = "export LISTEN_PID=$$; exec \"$0\" \"$@\"";
+    let args = [&["-c", script, PROGRAM], args].concat();
+    let mut command = without_variables(Command::new("sh"), &args);
+    command.env("LISTEN_FDS", sockets.len().to_string());
+    // High numbers first, so that none of 3 and above is overwritten before it is copied.
+    let high: Vec<_> = sockets.iter().map(|socket| duplicate_above(socket, 100)).collect();
+    // SAFETY: dup2 is async-signal-safe and the closure owns what it copies.
+    unsafe {
+        command.pre_exec(move || {
+            for (number, socket) in (3..).zip(&high) {
+                if libc::dup2(socket.as_raw_fd(), number) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+    command
+}
+
+fn duplicate_above(socket: &TcpListener, least: i32) -> OwnedFd {
+    // SAFETY: the descriptor is open while it is borrowed, and what comes back is a new one.
+    unsafe {
+        let fd = libc::fcntl(socket.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least);
+        assert!(fd >= 0);
+        OwnedFd::from_raw_fd(fd)
+    }
+}
+
+#[test]
+fn it_serves_on_the_sockets_that_a_service_manager_passed() {
+    let sockets = [0, 1, 2].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let addresses = sockets.each_ref().map(|socket| socket.local_addr().unwrap());
+    for workers in ["1", "2"] {
+        // Somebody connects before it runs, and is served once it does.
+        let mut early = Client::connect(addresses[1]);
+        early.send(get("/plaintext"));
+        let args = ["--workers", workers, "--listen", "127.0.0.1:1"];
+        let serving = Serving::start(activated(&args, &sockets.each_ref()));
+        assert_eq!(serving.addresses(), addresses, "instead of what --listen says");
+        assert_eq!(early.answer().status, 200);
+        for address in addresses {
+            assert_eq!(Client::connect(address).get("/plaintext").status, 200);
+        }
+        assert_eq!(serving.interrupt().code, Some(0));
+    }
+}
+
+#[test]
+fn what_a_service_manager_passed_must_listen() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connected = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+    let connected = TcpListener::from(OwnedFd::from(connected));
+    let output = activated(&[], &[&connected]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.starts_with("error: cannot listen on an inherited descriptor: "), "{told}");
 }

@@ -5,6 +5,7 @@ mod balancing;
 mod blocking;
 mod ends;
 mod error;
+mod inherited;
 mod log;
 mod manager;
 mod running;

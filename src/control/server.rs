@@ -6,13 +6,14 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::inherited::Inherited;
 use super::manager::Manager;
 use super::running::{Ended, Running};
 use super::spawn::{self, Plan};
 use super::{Result, StartError};
 use crate::api::{Handler, WorkerInfo};
 use crate::limits::{BLOCKING_THREADS_MAX, CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
-use crate::settings::Settings;
+use crate::settings::{Balance, Settings};
 use crate::sys::{self, Signal, Signals};
 
 /// Descriptors a process needs besides its connections: the standard streams, files of the
@@ -40,6 +41,7 @@ const BLOCKING_THREADS: usize = 16;
 pub struct Server {
     addresses: Vec<SocketAddr>,
     unresolved: Option<StartError>,
+    inherited: Inherited,
     workers: Option<NonZeroUsize>,
     pin: bool,
     blocking_threads: usize,
@@ -55,6 +57,7 @@ impl Server {
         let server = Server {
             addresses: Vec::new(),
             unresolved: None,
+            inherited: Inherited::default(),
             workers: None,
             pin: true,
             blocking_threads: BLOCKING_THREADS,
@@ -72,6 +75,21 @@ impl Server {
                 let address = format!("{address:?}");
                 self.unresolved.get_or_insert(StartError::Address(address, error));
             }
+        }
+        self
+    }
+
+    /// Listens on the sockets that a service manager passed to the process (`sd_listen_fds(3)`), if
+    /// it did, and not on the addresses that were named: a systemd unit with a socket unit beside
+    /// it. Such sockets outlive the server, so that nobody is turned away while it restarts.
+    ///
+    /// Several sockets of one address (`ReusePort=yes`) are spread over the workers; one that
+    /// several workers must share costs them some needless wakes. They can be taken once.
+    #[must_use]
+    pub fn activated(mut self) -> Server {
+        match Inherited::adopt(sys::inherited_descriptors()) {
+            Ok(inherited) => self.inherited = inherited,
+            Err(error) => _ = self.unresolved.get_or_insert(error),
         }
         self
     }
@@ -162,10 +180,9 @@ impl Server {
         if let Some(error) = self.unresolved {
             return Err(error);
         }
-        if self.addresses.is_empty() || self.addresses.len() > LISTENERS_MAX {
-            return Err(StartError::Listeners(self.addresses.len()));
-        }
-        self.settings.validate()?;
+        let (inherited, mut settings) = (self.inherited, self.settings);
+        let addresses = if inherited.is_empty() { self.addresses } else { inherited.addresses() };
+        settings.validate()?;
         let cpus = sys::worker_cpus();
         let workers = self.workers.map_or(cpus.workers(), NonZeroUsize::get);
         if workers > WORKERS_MAX {
@@ -174,19 +191,28 @@ impl Server {
         if self.blocking_threads > BLOCKING_THREADS_MAX {
             return Err(StartError::BlockingThreads(self.blocking_threads));
         }
+        let listeners = inherited.part(0, workers)?.len().max(addresses.len());
+        if addresses.is_empty() || listeners > LISTENERS_MAX {
+            return Err(StartError::Listeners(listeners));
+        }
+        if settings.balance == Balance::Auto && inherited.is_shared_by(workers) {
+            // A program chooses among sockets, and these are not one for each worker.
+            settings.balance = Balance::HandOver;
+        }
         let pin = self.pin && workers <= cpus.cpus.len();
         let cpus = (0..workers).map(|index| pin.then(|| cpus.cpus[index])).collect();
-        let per_worker = self.addresses.len() + 4;
-        let connections_max = connections_max(&self.settings, workers, per_worker)
+        let per_worker = listeners + 4;
+        let connections_max = connections_max(&settings, workers, per_worker)
             .map_err(|error| StartError::Kernel("read the descriptor limit", error))?;
-        let memory_max = memory_max(&self.settings, workers);
+        let memory_max = memory_max(&settings, workers);
         Ok(Plan {
-            addresses: self.addresses,
+            addresses,
+            inherited,
             cpus,
             connections_max,
             memory_max,
             blocking_threads: self.blocking_threads,
-            settings: self.settings,
+            settings,
         })
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::balancing::Balancing;
 use super::blocking::BlockingPool;
 use super::ends::{Ends, Outcome};
+use super::inherited::Inherited;
 use super::running::{Member, Running, WorkerPlace};
 use super::supervisor::Supervisor;
 use super::{Result, StartError};
@@ -25,6 +26,8 @@ use crate::worker::{Part, Post, Worker, WorkerParts, mailbox};
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) addresses: Vec<SocketAddr>,
+    /// Sockets of these addresses, or none.
+    pub(super) inherited: Inherited,
     /// One entry a worker.
     pub(super) cpus: Vec<Option<usize>>,
     pub(super) connections_max: usize,
@@ -65,6 +68,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
             clock,
             cpu,
             addresses: addresses.clone(),
+            inherited: plan.inherited.part(index, plan.cpus.len())?,
             in_force: balancing.in_force(),
             is_steered: balancing.is_steered(),
             part: balancing.part(index),
@@ -87,7 +91,9 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
         let started = wait_for_start(&slot, &thread)
             // Its panic was printed; the application's factory is what can panic there.
             .unwrap_or_else(|| Err(StartError::Worker(index, "it panicked at its start".into())))?;
-        addresses.clone_from(&started.addresses);
+        if plan.inherited.is_empty() {
+            addresses.clone_from(&started.addresses);
+        }
         let place = WorkerPlace { index, cpu: started.cpu };
         ends.join(started.post);
         instances.push(started.instance);
@@ -140,6 +146,7 @@ struct Seed {
     clock: Clock,
     cpu: Option<usize>,
     addresses: Vec<SocketAddr>,
+    inherited: Vec<Listener>,
     in_force: Balance,
     is_steered: bool,
     part: Part<Stream>,
@@ -209,13 +216,14 @@ impl Seed {
         let handler = factory(&WorkerInfo::new(index, Arc::clone(&self.parts.board)));
         handler.check().map_err(StartError::Application)?;
 
-        let listeners = self.listen(cpu)?;
-        let shared = if self.is_steered { &listeners[..] } else { &[] };
+        let mut seed = self;
+        let listeners = seed.listen(cpu)?;
+        let shared = if seed.is_steered { &listeners[..] } else { &[] };
         let shared: io::Result<_> = shared.iter().map(Listener::share).collect();
         let shared = shared.map_err(|error| StartError::Kernel("duplicate a listener", error))?;
         let addresses = listeners.iter().map(Listener::address).collect();
-        let Settings { busy_poll, stage_sampling, .. } = self.parts.settings;
-        let kernel = Linux::new(self.clock, listeners)
+        let Settings { busy_poll, stage_sampling, .. } = seed.parts.settings;
+        let kernel = Linux::new(seed.clock, listeners)
             .map_err(|error| StartError::Kernel("make an epoll instance", error))?
             .busy_polling(busy_poll)
             .stamping(stage_sampling > 0);
@@ -223,20 +231,20 @@ impl Seed {
             .share()
             .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;
         let (post, mailbox) = mailbox(kernel.waker());
-        let worker = Worker::new(kernel, handler, self.parts, mailbox).taking_part(self.part);
+        let worker = Worker::new(kernel, handler, seed.parts, mailbox).taking_part(seed.part);
         Ok((worker, Started { post, addresses, cpu, instance, listeners: shared }))
     }
 
     /// Its listeners, with all their options.
-    fn listen(&self, cpu: Option<usize>) -> Result<Vec<Listener>> {
+    fn listen(&mut self, cpu: Option<usize>) -> Result<Vec<Listener>> {
         let index = self.parts.index;
         let backlog = self.parts.settings.backlog;
         let listen = if index == 0 { Listener::claim } else { Listener::join };
-        let listeners: Vec<Listener> = self
-            .addresses
-            .iter()
-            .map(|address| listen(*address, backlog))
-            .collect::<Result<_, _>>()?;
+        let mut listeners = std::mem::take(&mut self.inherited);
+        if listeners.is_empty() {
+            let made = self.addresses.iter().map(|address| listen(*address, backlog));
+            listeners = made.collect::<Result<_, _>>()?;
+        }
         let tuning = Tuning::from(&self.parts.settings);
         listeners
             .iter()
