@@ -11,30 +11,37 @@ use std::path::{Component, Path, PathBuf};
 ///
 /// `root` is `/` but for tests. A file that cannot be read sets no limit.
 pub(super) fn cpu_quota(root: &Path) -> Option<f64> {
-    smallest(root, "cpu", Version::quota_in, f64::min)
+    over_ancestors(root, "cpu", Version::quota_in, f64::min)
+}
+
+/// Periods in which a group of this process, or one above, had used up its time; the most that
+/// one of them counted. `None` if none counts. `root` as above.
+#[cfg(feature = "cli")]
+pub(super) fn throttled_periods(root: &Path) -> Option<u64> {
+    over_ancestors(root, "cpu", Version::throttled_in, u64::max)
 }
 
 /// Bytes of memory that this process may use by its groups and their ancestors; `None` if none
 /// has a limit. `root` as above.
 pub(super) fn memory_max(root: &Path) -> Option<u64> {
-    smallest(root, "memory", Version::memory_in, u64::min)
+    over_ancestors(root, "memory", Version::memory_in, u64::min)
 }
 
-/// The smallest of what `limit` finds in the groups of this process for `controller`.
-fn smallest<T>(
+/// What `of` finds in the groups of this process for `controller`, two of them made one by `pick`.
+fn over_ancestors<T>(
     root: &Path,
     controller: &str,
-    limit: fn(Version, &Path) -> Option<T>,
-    min: fn(T, T) -> T,
+    of: fn(Version, &Path) -> Option<T>,
+    pick: fn(T, T) -> T,
 ) -> Option<T> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let (groups, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
     let mounts = mounts.lines().filter_map(|line| Mount::parse(line, controller));
     let limits = mounts.filter_map(|mount| {
         let group = groups.lines().find_map(|line| mount.version.group_in(line, controller))?;
-        mount.smallest(root, group, limit, min)
+        mount.over_ancestors(root, group, of, pick)
     });
-    limits.reduce(min)
+    limits.reduce(pick)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +69,13 @@ impl Version {
             Version::Two => "memory.max",
         };
         fs::read_to_string(group.join(name)).ok()?.trim().parse().ok()
+    }
+
+    /// `nr_throttled` of `cpu.stat`, which both versions have.
+    #[cfg(feature = "cli")]
+    fn throttled_in(_version: Version, group: &Path) -> Option<u64> {
+        let stat = fs::read_to_string(group.join("cpu.stat")).ok()?;
+        stat.lines().find_map(|line| line.strip_prefix("nr_throttled ")?.parse().ok())
     }
 
     fn quota_in(self, group: &Path) -> Option<f64> {
@@ -112,13 +126,13 @@ impl<'a> Mount<'a> {
         Some(Mount { version, group, point })
     }
 
-    /// The smallest limit from `group` up to the group that is mounted.
-    fn smallest<T>(
+    /// The same from `group` up to the group that is mounted.
+    fn over_ancestors<T>(
         &self,
         root: &Path,
         group: &str,
-        limit: fn(Version, &Path) -> Option<T>,
-        min: fn(T, T) -> T,
+        of: fn(Version, &Path) -> Option<T>,
+        pick: fn(T, T) -> T,
     ) -> Option<T> {
         let top = below(root, self.point);
         let inside = Path::new(group).strip_prefix(self.group).unwrap_or(Path::new(""));
@@ -127,8 +141,8 @@ impl<'a> Mount<'a> {
         let own = if is_plain { top.join(inside) } else { top.clone() };
         own.ancestors()
             .take_while(|group| group.starts_with(&top))
-            .filter_map(|group| limit(self.version, group))
-            .reduce(min)
+            .filter_map(|group| of(self.version, group))
+            .reduce(pick)
     }
 }
 

@@ -10,7 +10,8 @@ pub fn machine_facts() -> Vec<(&'static str, String)> {
     facts_in(Path::new("/"))
 }
 
-fn facts_in(root: &Path) -> Vec<(&'static str, String)> {
+/// The same below a root, which is `/` but for tests.
+pub(super) fn facts_in(root: &Path) -> Vec<(&'static str, String)> {
     let read = |path: &str| {
         let text = fs::read_to_string(root.join(path)).ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())

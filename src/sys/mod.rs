@@ -22,6 +22,8 @@ mod signal;
 mod stamp;
 mod steering;
 mod stream;
+#[cfg(feature = "cli")]
+mod survey;
 mod syscall;
 mod tuning;
 
@@ -43,4 +45,9 @@ pub use resource::{
 pub use signal::{Signal, Signals, Woken};
 pub use steering::{Choice, LoadCell, Steering};
 pub use stream::Stream;
+#[cfg(feature = "cli")]
+pub use survey::{
+    BpfRights, Device, Fact, IdleState, Interrupt, Queue, Quota, Setting, Softnet, Survey,
+    TcpFigures, Tracked, Unknown,
+};
 pub use tuning::Tuning;
