@@ -120,8 +120,10 @@ pub mod report;
 pub mod sys;
 pub mod wire;
 
-// Floor 2: what an application sees.
+// Floor 2: what an application sees; what a machine is fit for.
 pub mod api;
+#[cfg(feature = "cli")]
+pub mod doctor;
 
 // Floor 3: ready-made applications; protocols as state machines.
 pub mod app;

@@ -11,7 +11,7 @@ use source::{Source, is_word, load};
 
 /// Every room, its floor, and what it may import besides floor 0. Floors exist so that protocol
 /// code never sees a socket and an application never sees a worker.
-const ROOMS: [(&str, u8, &str); 16] = [
+const ROOMS: [(&str, u8, &str); 17] = [
     ("limits", 0, ""),
     ("settings", 0, "limits"),
     ("clock", 0, ""),
@@ -20,6 +20,7 @@ const ROOMS: [(&str, u8, &str); 16] = [
     ("wire", 1, ""),
     ("report", 1, ""),
     ("api", 2, "mem wire report"),
+    ("doctor", 2, "sys report"),
     ("proto", 3, "mem wire report api"),
     ("app", 3, "wire report api"),
     ("worker", 4, "sys mem wire report api proto"),
@@ -27,7 +28,7 @@ const ROOMS: [(&str, u8, &str); 16] = [
     ("control", 5, "sys mem wire report api proto app worker"),
     ("config", 5, ""),
     ("bench", 5, "sys mem wire report"),
-    ("main", 6, "report app control config bench"),
+    ("main", 6, "report app control config bench doctor"),
 ];
 
 /// Token sequences (`|` between them) that do not belong everywhere, the rooms they are meant

@@ -42,6 +42,7 @@ pub fn check(data: &[u8]) {
         Ok(Command::Report(order)) => {
             assert!(!order.files.is_empty() && (!order.compares || order.files.len() == 2));
         }
+        Ok(Command::Doctor(order)) => assert!(!order.root.as_os_str().is_empty()),
         Err(exit) => {
             assert!(exit.text.ends_with('\n') && !exit.text.trim().is_empty());
             match (exit.code, exit.stream) {

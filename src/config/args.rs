@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use super::ReportFormat;
 #[cfg(feature = "bench")]
 use super::bench_args::{BenchArgs, ReportArgs};
+use super::doctor_args::{self, DoctorArgs};
 use super::values::{BalanceName, Polling, Size, Time, listen_address, network, number, workers};
 use super::version;
 use crate::settings::{ClientAddressField, Network, Settings, WhenFull};
@@ -39,6 +40,9 @@ pub(super) enum SubcommandArgs {
     /// Measure a server: rates and latencies that can be trusted
     #[command(after_help = BENCH_HELP, after_long_help = BENCH_LONG_HELP)]
     Bench(BenchArgs),
+    /// Look at the machine: what of it costs connections or latency, and what to do
+    #[command(after_help = doctor_args::HELP)]
+    Doctor(DoctorArgs),
     #[cfg(feature = "bench")]
     /// Put recorded latencies together, or compare them
     #[command(after_help = REPORT_HELP)]

@@ -4,6 +4,7 @@
 mod args;
 #[cfg(feature = "bench")]
 mod bench_args;
+mod doctor_args;
 #[cfg(feature = "bench")]
 mod source_addresses;
 mod usage;
@@ -23,6 +24,7 @@ use clap::{ArgMatches, FromArgMatches, ValueEnum};
 use self::args::{Args, ServeArgs, SubcommandArgs, Switch};
 #[cfg(feature = "bench")]
 pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder, Url};
+pub use self::doctor_args::DoctorOrder;
 pub use self::values::ValueError;
 use crate::limits;
 use crate::settings::Settings;
@@ -33,6 +35,8 @@ pub enum Command {
     /// Measure a server.
     #[cfg(feature = "bench")]
     Bench(BenchOrder),
+    /// Look at the machine.
+    Doctor(DoctorOrder),
     /// Put recorded latencies together, or compare them.
     #[cfg(feature = "bench")]
     Report(ReportOrder),
@@ -106,6 +110,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         Some(SubcommandArgs::Bench(bench)) => return bench_order(bench.into()),
         #[cfg(feature = "bench")]
         Some(SubcommandArgs::Report(report)) => return report_order(report.into()),
+        Some(SubcommandArgs::Doctor(doctor)) => return Ok(Command::Doctor(doctor.into())),
         Some(SubcommandArgs::Serve(serve)) => {
             let given = matches.subcommand_matches("serve").unwrap_or(&matches);
             serve_plan(serve, given, &words)

@@ -55,8 +55,10 @@ const HELP_HINT: &str = "`corelane --help` lists every flag";
 
 /// Where the flags of the command that was meant are listed.
 fn help_hint(words: &[OsString]) -> String {
-    let is_bench = words.get(1).is_some_and(|word| word == "bench");
-    if is_bench { HELP_HINT.replace("--help", "bench --help") } else { HELP_HINT.to_owned() }
+    let command =
+        ["bench", "doctor"].into_iter().find(|&name| words.get(1).is_some_and(|it| it == name));
+    command
+        .map_or(HELP_HINT.to_owned(), |name| HELP_HINT.replace("--help", &format!("{name} --help")))
 }
 
 fn unknown_argument(error: &clap::Error, words: &[OsString]) -> (String, String) {

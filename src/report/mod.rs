@@ -6,6 +6,8 @@
 
 pub mod bench;
 pub mod compare;
+#[cfg(feature = "cli")]
+pub mod doctor;
 pub mod hgrm;
 #[cfg(feature = "bench")]
 pub mod hlog;
