@@ -61,7 +61,7 @@ def main():
         server = ("--no-default-features", "--features=cli,mimalloc", "--bin", "corelane")
         server_only = size(build(*server))
         corelane = build("--bin", "corelane")
-        print(f"     size of the program with its load generator: {size(corelane):,} bytes")
+        print(f"     size of the program with load generator and doctor: {size(corelane):,} bytes")
         print(f"     size of examples/hello, release: {size(hello):,} bytes")
         serve = SERVE.replace("{corelane}", shlex.quote(corelane))
         verdicts += [

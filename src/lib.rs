@@ -93,6 +93,7 @@
 //! |---|---|---|
 //! | `bench` | yes | the load generator: `corelane bench` and `corelane report` |
 //! | `cli` | yes | the program `corelane`; a library user leaves it out |
+//! | `doctor` | yes | a look at the machine: `corelane doctor` |
 //! | `json` | yes | [`Response::json`], [`Request::json`], typed queries and forms |
 //! | `mimalloc` | yes | the program's allocator; the library never chooses one |
 //!
@@ -122,7 +123,7 @@ pub mod wire;
 
 // Floor 2: what an application sees; what a machine is fit for.
 pub mod api;
-#[cfg(feature = "cli")]
+#[cfg(feature = "doctor")]
 pub mod doctor;
 
 // Floor 3: ready-made applications; protocols as state machines.

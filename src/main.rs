@@ -6,6 +6,7 @@ mod bench_command;
 #[cfg(feature = "bench")]
 #[path = "main/compare.rs"]
 mod compare;
+#[cfg(feature = "doctor")]
 #[path = "main/doctor.rs"]
 mod doctor_command;
 #[cfg(feature = "bench")]
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Ok(Command::Bench(order)) => bench_command::run(&order),
         #[cfg(feature = "bench")]
         Ok(Command::Report(order)) => compare::report(&order),
+        #[cfg(feature = "doctor")]
         Ok(Command::Doctor(order)) => doctor_command::run(&order),
         Ok(Command::Serve(plan)) => serve(plan).map(|()| ExitCode::SUCCESS),
         Err(exit) => return leave(&exit),

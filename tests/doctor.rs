@@ -1,6 +1,6 @@
 //! `corelane doctor` on machines of files: each check says that a healthy machine is fine, finds
 //! what is spoilt, and says what it could not read.
-#![cfg(feature = "cli")]
+#![cfg(feature = "doctor")]
 
 #[path = "support/fake_root.rs"]
 mod fake_root;

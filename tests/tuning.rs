@@ -1,6 +1,6 @@
 //! The scripts of `tuning/` on machines of files, and the files that are written from its table.
 //! With CORELANE_WRITE_TUNING=1 they are written instead of compared.
-#![cfg(feature = "cli")]
+#![cfg(feature = "doctor")]
 
 #[path = "support/fake_root.rs"]
 mod fake_root;

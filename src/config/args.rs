@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use super::ReportFormat;
 #[cfg(feature = "bench")]
 use super::bench_args::{BenchArgs, ReportArgs};
+#[cfg(feature = "doctor")]
 use super::doctor_args::{self, DoctorArgs};
 use super::values::{BalanceName, Polling, Size, Time, listen_address, network, number, workers};
 use super::version;
@@ -40,6 +41,7 @@ pub(super) enum SubcommandArgs {
     /// Measure a server: rates and latencies that can be trusted
     #[command(after_help = BENCH_HELP, after_long_help = BENCH_LONG_HELP)]
     Bench(BenchArgs),
+    #[cfg(feature = "doctor")]
     /// Look at the machine: what of it costs connections or latency, and what to do
     #[command(after_help = doctor_args::HELP)]
     Doctor(DoctorArgs),

@@ -4,6 +4,7 @@
 mod args;
 #[cfg(feature = "bench")]
 mod bench_args;
+#[cfg(feature = "doctor")]
 mod doctor_args;
 #[cfg(feature = "bench")]
 mod source_addresses;
@@ -24,6 +25,7 @@ use clap::{ArgMatches, FromArgMatches, ValueEnum};
 use self::args::{Args, ServeArgs, SubcommandArgs, Switch};
 #[cfg(feature = "bench")]
 pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder, Url};
+#[cfg(feature = "doctor")]
 pub use self::doctor_args::DoctorOrder;
 pub use self::values::ValueError;
 use crate::limits;
@@ -36,6 +38,7 @@ pub enum Command {
     #[cfg(feature = "bench")]
     Bench(BenchOrder),
     /// Look at the machine.
+    #[cfg(feature = "doctor")]
     Doctor(DoctorOrder),
     /// Put recorded latencies together, or compare them.
     #[cfg(feature = "bench")]
@@ -110,6 +113,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         Some(SubcommandArgs::Bench(bench)) => return bench_order(bench.into()),
         #[cfg(feature = "bench")]
         Some(SubcommandArgs::Report(report)) => return report_order(report.into()),
+        #[cfg(feature = "doctor")]
         Some(SubcommandArgs::Doctor(doctor)) => return Ok(Command::Doctor(doctor.into())),
         Some(SubcommandArgs::Serve(serve)) => {
             let given = matches.subcommand_matches("serve").unwrap_or(&matches);

@@ -6,7 +6,7 @@
 
 pub mod bench;
 pub mod compare;
-#[cfg(feature = "cli")]
+#[cfg(feature = "doctor")]
 pub mod doctor;
 pub mod hgrm;
 #[cfg(feature = "bench")]

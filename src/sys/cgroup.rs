@@ -16,7 +16,7 @@ pub(super) fn cpu_quota(root: &Path) -> Option<f64> {
 
 /// Periods in which a group of this process, or one above, had used up its time; the most that
 /// one of them counted. `None` if none counts. `root` as above.
-#[cfg(feature = "cli")]
+#[cfg(feature = "doctor")]
 pub(super) fn throttled_periods(root: &Path) -> Option<u64> {
     over_ancestors(root, "cpu", Version::throttled_in, u64::max)
 }
@@ -72,7 +72,7 @@ impl Version {
     }
 
     /// `nr_throttled` of `cpu.stat`, which both versions have.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "doctor")]
     fn throttled_in(_version: Version, group: &Path) -> Option<u64> {
         let stat = fs::read_to_string(group.join("cpu.stat")).ok()?;
         stat.lines().find_map(|line| line.strip_prefix("nr_throttled ")?.parse().ok())

@@ -22,7 +22,7 @@ mod signal;
 mod stamp;
 mod steering;
 mod stream;
-#[cfg(feature = "cli")]
+#[cfg(feature = "doctor")]
 mod survey;
 mod syscall;
 mod tuning;
@@ -45,7 +45,7 @@ pub use resource::{
 pub use signal::{Signal, Signals, Woken};
 pub use steering::{Choice, LoadCell, Steering};
 pub use stream::Stream;
-#[cfg(feature = "cli")]
+#[cfg(feature = "doctor")]
 pub use survey::{
     BpfRights, Device, Fact, IdleState, Interrupt, Queue, Quota, Setting, Softnet, Survey,
     TcpFigures, Tracked, Unknown,
