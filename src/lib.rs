@@ -73,6 +73,7 @@
 //! | `rate_time` | 10 s | 408 |
 //! | `user_timeout` | 30 s unacknowledged | the kernel closes |
 //! | `linger_time` | 2 s | close |
+//! | `lame_duck` | none: at once | the drain begins |
 //! | `drain_time` | 30 s | what still runs is cut |
 //! | `drain_idle_time` | 500 ms | idle connections are closed |
 //! | `blocking_queue_max` | 1,024 jobs | given back at once |

@@ -1,11 +1,13 @@
 //! Start, signals, drain, and the merging of what the workers measured.
 //! Knows nothing of the inside of a protocol.
 
+mod admin;
 mod balancing;
 mod blocking;
 mod ends;
 mod error;
 mod log;
+mod phase;
 mod running;
 mod server;
 mod spawn;

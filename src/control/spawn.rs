@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
+use super::admin::{self, Overview};
 use super::balancing::Balancing;
 use super::blocking::BlockingPool;
 use super::ends::{Ends, Outcome};
+use super::phase::Phase;
 use super::running::{Member, Running, WorkerPlace};
 use super::supervisor::Supervisor;
 use super::{Result, StartError};
@@ -25,6 +27,8 @@ use crate::worker::{Part, Post, Worker, WorkerParts, mailbox};
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) addresses: Vec<SocketAddr>,
+    /// Where its admin listener is; empty for none.
+    pub(super) admin: Vec<SocketAddr>,
     /// One entry a worker.
     pub(super) cpus: Vec<Option<usize>>,
     pub(super) connections_max: usize,
@@ -33,7 +37,8 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
 }
 
-type Factory<H> = Arc<dyn Fn(&WorkerInfo) -> H + Send + Sync>;
+/// Makes the application of a worker on its thread.
+pub(super) type Factory<H> = Arc<dyn Fn(&WorkerInfo) -> H + Send + Sync>;
 
 /// What a worker's thread says once its worker serves.
 struct Started {
@@ -44,6 +49,8 @@ struct Started {
     instance: OwnedFd,
     /// Duplicates of its listeners, where a program is to choose among them.
     listeners: Vec<OwnedFd>,
+    /// What names its listeners to the kernel's diagnosis.
+    inodes: Vec<u64>,
 }
 
 /// Starts one worker after the other, so that their listeners join in the order of the workers.
@@ -60,6 +67,12 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
     let mut addresses = plan.addresses;
     let mut instances = Vec::new();
     let mut running = Running::new(Arc::clone(&board), Arc::clone(&ends), Arc::clone(&blocking));
+    let life = running.life();
+    let overview = Arc::new(Overview::new(Arc::clone(&board), Arc::clone(&life)));
+    if !plan.admin.is_empty() {
+        // First, so that who asks learns that the others are starting.
+        running.set_admin(admin::start(plan.admin, &overview)?);
+    }
     for (index, cpu) in plan.cpus.iter().copied().enumerate() {
         let seed = Seed {
             clock,
@@ -91,11 +104,13 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
         let place = WorkerPlace { index, cpu: started.cpu };
         ends.join(started.post);
         instances.push(started.instance);
+        overview.listens(started.inodes);
         listeners.push(started.listeners);
         running.add(Member { thread, place });
     }
     balancing.begin(&listeners)?;
     running.set_balance(balancing.in_force());
+    running.set_lame_duck(plan.settings.lame_duck);
     running.set_addresses(addresses);
     if let Some(stall_time) = plan.settings.stall_time {
         let pulses = (0..plan.cpus.len()).map(|worker| Arc::clone(board.pulse(worker))).collect();
@@ -103,6 +118,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
             .map_err(|error| StartError::Kernel("start the supervisor", error))?;
         running.set_supervisor(supervisor);
     }
+    life.enter(Phase::Ready);
     Ok(running)
 }
 
@@ -214,6 +230,9 @@ impl Seed {
         let shared: io::Result<_> = shared.iter().map(Listener::share).collect();
         let shared = shared.map_err(|error| StartError::Kernel("duplicate a listener", error))?;
         let addresses = listeners.iter().map(Listener::address).collect();
+        // Where they are not known, their queues are not told.
+        let inodes = listeners.iter().filter_map(|listener| listener.share().ok());
+        let inodes = inodes.filter_map(|socket| sys::socket_inode(socket).ok()).collect();
         let Settings { busy_poll, stage_sampling, .. } = self.parts.settings;
         let kernel = Linux::new(self.clock, listeners)
             .map_err(|error| StartError::Kernel("make an epoll instance", error))?
@@ -224,7 +243,7 @@ impl Seed {
             .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;
         let (post, mailbox) = mailbox(kernel.waker());
         let worker = Worker::new(kernel, handler, self.parts, mailbox).taking_part(self.part);
-        Ok((worker, Started { post, addresses, cpu, instance, listeners: shared }))
+        Ok((worker, Started { post, addresses, cpu, instance, listeners: shared, inodes }))
     }
 
     /// Its listeners, with all their options.
