@@ -37,6 +37,7 @@
 //! | to fail | [`Error`]: `?` on any error answers |
 //! | to write a handler as a type | [`Handler`] |
 //! | to know the worker you run on | [`WorkerInfo`] |
+//! | health checks, metrics and a live page | [`Server::admin`] |
 //! | to see where the time of requests goes | [`app::latency`], [`WorkerInfo::measured`] |
 //! | to test handlers without a socket | [`TestClient`] |
 //! | to change a limit | [`Settings`] |

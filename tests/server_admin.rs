@@ -1,6 +1,8 @@
 //! The admin listener through real sockets: each of its paths, while the server works, while a
 //! worker is stuck, and while it drains.
 
+#![allow(clippy::cast_sign_loss, reason = "the reader of metrics takes no negative value")]
+
 #[path = "support/exposition.rs"]
 mod exposition;
 #[path = "support/http_client.rs"]
@@ -207,6 +209,22 @@ fn connections_are_counted_by_what_they_are_at() {
     assert_eq!(found["silent_workers"], Value::Array(Vec::new()));
 }
 
+#[test]
+fn a_table_of_many_parts_is_counted_whole() {
+    let server = administered(Settings::default(), 1, application);
+    let many = corelane::limits::SURVEY_SLOTS as usize + 100;
+    if corelane::sys::descriptor_limit().unwrap().soft < 3 * many as u64 {
+        return;
+    }
+    let mut clients = Vec::new();
+    for _ in 0..many {
+        clients.push(TcpStream::connect(server.addresses()[0]).unwrap());
+    }
+    let found =
+        eventually(|| admin(&server, "/connections").json(), |json| json["connections"] == many);
+    assert_eq!(found["states"]["idle"], many);
+}
+
 /// A server whose worker stands still in `/stuck` until it is told to go on.
 fn stuck(workers: usize) -> (Running, Receiver<()>, impl Fn()) {
     let (begun, has_begun) = channel();
@@ -290,7 +308,7 @@ fn a_server_is_ready_until_it_steps_back_or_drains() {
     assert_eq!((ready().status, ready().text().to_owned()), (503, "draining\n".to_owned()));
     assert_eq!(admin(&server, "/livez").status, 200);
     eventually(|| TcpStream::connect(server.addresses()[0]).is_err(), |refused| *refused);
-    assert_eq!(metrics(&server).value("corelane_phase_info", &["draining"]) as u64, 1);
+    assert_eq!(metrics(&server).value("corelane_phase", &["draining"]) as u64, 1);
     assert!(client.get("/").says_close());
     let address = server.admin_addresses()[0];
     server.stop();
@@ -454,6 +472,8 @@ fn other_names_other_methods_and_other_paths_are_refused() {
     assert_eq!(answer.status, 421);
     let local = "POST /metrics HTTP/1.1\r\nHost: localhost:9\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(Client::connect(address).send(local).answer().status, 405);
+    let nameless = "GET /readyz HTTP/1.0\r\n\r\n";
+    assert_eq!(Client::connect(address).send(nameless).answer().status, 200, "a plain probe may");
     assert_eq!(admin(&server, "/metrics/x").status, 404);
     assert_eq!(Client::to(&server).get("/metrics").status, 404, "the public sees none of it");
     assert_eq!(Client::to(&server).get("/livez").status, 404);

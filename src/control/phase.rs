@@ -17,7 +17,8 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    const ALL: [Phase; 4] = [Phase::Starting, Phase::Ready, Phase::LameDuck, Phase::Draining];
+    pub(super) const ALL: [Phase; 4] =
+        [Phase::Starting, Phase::Ready, Phase::LameDuck, Phase::Draining];
 
     pub(super) const fn name(self) -> &'static str {
         match self {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::admin;
 use super::running::{Ended, Running};
-use super::spawn::{self, Plan};
+use super::spawn::{self, Plan, Role};
 use super::{Result, StartError};
 use crate::api::{Handler, WorkerInfo};
 use crate::limits::{BLOCKING_THREADS_MAX, CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
@@ -202,6 +202,7 @@ impl Server {
             .map_err(|error| StartError::Kernel("read the descriptor limit", error))?;
         let memory_max = memory_max(&self.settings, workers);
         Ok(Plan {
+            role: Role::Public,
             addresses: self.addresses,
             admin: self.admin,
             cpus,

@@ -23,9 +23,19 @@ use crate::settings::{Balance, Settings};
 use crate::sys::{self, Kernel, Linux, Listener, Stream, Tuning};
 use crate::worker::{Part, Post, Worker, WorkerParts, mailbox};
 
+/// What workers are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// They serve the public: with one of them the server ends.
+    Public,
+    /// It tells of those: without it the server goes on.
+    Admin,
+}
+
 /// What to start.
 #[derive(Debug)]
 pub(super) struct Plan {
+    pub(super) role: Role,
     pub(super) addresses: Vec<SocketAddr>,
     /// Where its admin listener is; empty for none.
     pub(super) admin: Vec<SocketAddr>,
@@ -75,6 +85,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
     }
     for (index, cpu) in plan.cpus.iter().copied().enumerate() {
         let seed = Seed {
+            role: plan.role,
             clock,
             cpu,
             addresses: addresses.clone(),
@@ -93,8 +104,12 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
         let slot = Arc::new(Mutex::new(None));
         let waker = Waker { control: thread::current() };
         let (factory, filled, left) = (Arc::clone(factory), Arc::clone(&slot), Arc::clone(&ends));
+        let name = match plan.role {
+            Role::Public => format!("worker {index}"),
+            Role::Admin => "admin".to_owned(),
+        };
         let thread = thread::Builder::new()
-            .name(format!("worker {index}"))
+            .name(name)
             .spawn(move || seed.live(&*factory, &filled, &waker, &left))
             .map_err(|error| StartError::Kernel("start a thread", error))?;
         let started = wait_for_start(&slot, &thread)
@@ -153,6 +168,7 @@ impl Drop for Waker {
 
 /// A worker before its thread made it.
 struct Seed {
+    role: Role,
     clock: Clock,
     cpu: Option<usize>,
     addresses: Vec<SocketAddr>,
@@ -172,6 +188,7 @@ impl Seed {
         ends: &Ends,
     ) {
         let (index, board) = (self.parts.index, Arc::clone(&self.parts.board));
+        let role = self.role;
         let outcome = catch_unwind(AssertUnwindSafe(|| self.run(factory, slot, waker)))
             .unwrap_or_else(|payload| {
                 Some(Err(format!("it panicked: {}", panic_message(payload))))
@@ -181,8 +198,14 @@ impl Seed {
         let failure = outcome.as_ref().err().cloned();
         ends.leave(index, outcome);
         // Last, for a logger is the application's too, and may be what panicked.
-        if let Some(reason) = failure {
-            log::error!("worker {index} ended: {reason}; the server stops");
+        match (failure, role) {
+            (Some(why), Role::Public) => {
+                log::error!("worker {index} ended: {why}; the server stops");
+            }
+            (Some(why), Role::Admin) => {
+                log::error!("the admin listener ended: {why}; the server goes on without it");
+            }
+            (None, _) => {}
         }
     }
 

@@ -63,8 +63,8 @@ impl Application {
 impl Handler for Application {
     fn handle(&mut self, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
         // A page elsewhere may have its own name stand for a loopback address and read what is
-        // there, but it cannot choose the name that the browser then says.
-        if self.is_local && !request.host().is_some_and(is_local_name) {
+        // there, but it cannot choose the name that the browser then says, or that it says none.
+        if self.is_local && !request.host().is_none_or(is_local_name) {
             let message = "on loopback the host is an IP address or `localhost`";
             return Err(Error::new(Status::MISDIRECTED_REQUEST, message));
         }
@@ -180,8 +180,7 @@ fn latency_hlog(overview: &Overview, seen: &Snapshot) -> Result<Reply, Error> {
 
     let measured = measured(seen)?;
     let (histogram, _) = Latencies::together(&measured.workers.iter().collect::<Vec<_>>());
-    let age = overview.uptime();
-    let began = SystemTime::UNIX_EPOCH + overview.unix_time().saturating_sub(age);
+    let began = SystemTime::UNIX_EPOCH + overview.began();
     let text = to_hlog(began, &[Interval { start: Duration::ZERO, len: seen.uptime, histogram }]);
     Ok(fresh(Reply::text(text), "text/plain; charset=utf-8"))
 }

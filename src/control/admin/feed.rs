@@ -50,7 +50,6 @@ impl Feed {
             return Err(error.with_header("Retry-After", "10".to_owned()));
         }
         state.shown += 1;
-        let viewer = Viewer { feed: Arc::clone(self), page: state.shown, seen: None };
         if !state.is_fed {
             let feed = Arc::clone(self);
             let thread = thread::Builder::new()
@@ -62,6 +61,7 @@ impl Feed {
         let page = state.shown;
         state.wakers.push((page, request.waker()));
         drop(state);
+        let viewer = Viewer { feed: Arc::clone(self), page, seen: None };
         response
             .header("Cache-Control", "no-store")
             .header("Content-Type", "text/event-stream")

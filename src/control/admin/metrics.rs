@@ -2,6 +2,7 @@
 //! routes, never what a client sent: so there are as many series as at the start.
 
 use super::overview::{Snapshot, WorkerSnapshot};
+use crate::control::phase::Phase;
 use crate::control::running::NO_ROUTE_NAME;
 use crate::report::exposition::Label;
 use crate::report::{ConnectionState, Counts, Exposition, Form, Kind, Latencies};
@@ -205,8 +206,10 @@ fn about_server(text: &mut Exposition, seen: &Snapshot) {
     }
     text.family(Kind::Gauge, "corelane_build_info", "What runs; always 1.");
     text.gauge(&[("version", env!("CARGO_PKG_VERSION"))], 1);
-    text.family(Kind::Gauge, "corelane_phase_info", "Where the server is in its life; always 1.");
-    text.gauge(&[("phase", seen.phase.name())], 1);
+    text.family(Kind::Gauge, "corelane_phase", "1 for where the server is in its life, else 0.");
+    for phase in Phase::ALL {
+        text.gauge(&[("phase", phase.name())], u8::from(phase == seen.phase));
+    }
     text.family(Kind::Gauge, "corelane_uptime_seconds", "Since the server started.");
     text.gauge(&[], seen.uptime.as_secs_f64());
 }

@@ -17,7 +17,7 @@ use self::feed::Feed;
 pub(super) use self::overview::Overview;
 use super::Result;
 use super::running::Running;
-use super::spawn::{self, Plan};
+use super::spawn::{self, Plan, Role};
 use crate::limits::{
     ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_BYTES_MAX, ADMIN_MEMORY_MAX, ADMIN_NOTSENT_BYTES,
     ADMIN_QUEUE_MAX, ADMIN_SEND_MS, ADMIN_THREADS,
@@ -37,6 +37,7 @@ pub(super) fn start(addresses: Vec<SocketAddr>, overview: &Arc<Overview>) -> Res
         );
     }
     let plan = Plan {
+        role: Role::Admin,
         addresses,
         admin: Vec::new(),
         cpus: vec![None],

@@ -77,13 +77,10 @@ impl Overview {
         self.life.phase()
     }
 
-    pub(super) fn uptime(&self) -> Duration {
-        self.board.status().uptime
-    }
-
-    /// Time since 1970-01-01 UTC.
-    pub(super) fn unix_time(&self) -> Duration {
-        self.board.clock().unix_time()
+    /// When the server started, since 1970-01-01 UTC.
+    #[cfg(feature = "bench")]
+    pub(super) fn began(&self) -> Duration {
+        self.board.clock().unix_time().saturating_sub(self.board.status().uptime)
     }
 
     /// Workers whose turn does not end: what is at work in it, and for how long. Asks nobody.
