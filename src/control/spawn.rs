@@ -32,6 +32,15 @@ pub(super) enum Role {
     Admin,
 }
 
+impl Role {
+    fn thread_name(self, worker: usize) -> String {
+        match self {
+            Role::Public => format!("worker {worker}"),
+            Role::Admin => "admin".to_owned(),
+        }
+    }
+}
+
 /// What to start.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -104,12 +113,8 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
         let slot = Arc::new(Mutex::new(None));
         let waker = Waker { control: thread::current() };
         let (factory, filled, left) = (Arc::clone(factory), Arc::clone(&slot), Arc::clone(&ends));
-        let name = match plan.role {
-            Role::Public => format!("worker {index}"),
-            Role::Admin => "admin".to_owned(),
-        };
         let thread = thread::Builder::new()
-            .name(name)
+            .name(plan.role.thread_name(index))
             .spawn(move || seed.live(&*factory, &filled, &waker, &left))
             .map_err(|error| StartError::Kernel("start a thread", error))?;
         let started = wait_for_start(&slot, &thread)
