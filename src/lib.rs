@@ -37,6 +37,7 @@
 //! | to fail | [`Error`]: `?` on any error answers |
 //! | to write a handler as a type | [`Handler`] |
 //! | to know the worker you run on | [`WorkerInfo`] |
+//! | health checks, metrics and a live page | [`Server::admin`] |
 //! | to see where the time of requests goes | [`app::latency`], [`WorkerInfo::measured`] |
 //! | to test handlers without a socket | [`TestClient`] |
 //! | to change a limit | [`Settings`] |
@@ -73,6 +74,7 @@
 //! | `rate_time` | 10 s | 408 |
 //! | `user_timeout` | 30 s unacknowledged | the kernel closes |
 //! | `linger_time` | 2 s | close |
+//! | `lame_duck` | none: at once | the drain begins |
 //! | `drain_time` | 30 s | what still runs is cut |
 //! | `drain_idle_time` | 500 ms | idle connections are closed |
 //! | `blocking_queue_max` | 1,024 jobs | given back at once |

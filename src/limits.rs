@@ -250,6 +250,49 @@ pub const END_MS: u64 = 5_000;
 /// Milliseconds that whoever asks the workers for what they measured waits for each of them.
 pub const ASK_MS: u64 = 1_000;
 
+/// Slots of its table that a worker looks at in one turn for who asks what its connections are at:
+/// half a megabyte is read, in some tens of microseconds.
+pub const SURVEY_SLOTS: u32 = 4 * 1024;
+
+/// Milliseconds between two questions to the workers for the admin listener, whoever asks how
+/// often: each makes them copy some 190 KB.
+pub const OVERVIEW_INTERVAL_MS: u64 = 100;
+
+/// Milliseconds of one turn after which `/livez` calls a worker stuck. An orchestrator ends a
+/// server for it, so this is long for a handler, and for a machine that stands still.
+pub const LIVE_TURN_MS: u64 = 2_000;
+
+/// Connections of the admin listener: some scrapers, probes and people.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// Bytes of memory for incomplete requests and unsent answers of the admin listener.
+pub const ADMIN_MEMORY_MAX: u64 = 8 * 1024 * 1024;
+
+/// Bytes of a request's head and of its body on the admin listener: nobody has to send more.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// Threads on which the admin listener asks the workers and writes what they told.
+pub const ADMIN_THREADS: usize = 4;
+
+/// Requests of the admin listener that wait for such a thread; beyond, 503.
+pub const ADMIN_QUEUE_MAX: usize = 64;
+
+/// Milliseconds for which a client of the admin listener may take nothing of an answer.
+pub const ADMIN_SEND_MS: u64 = 5_000;
+
+/// Bytes of an answer of the admin listener that the kernel holds unsent: a few events of a page
+/// that nobody reads, so that it is noticed in seconds.
+pub const ADMIN_NOTSENT_BYTES: u32 = 4 * 1024;
+
+/// Pages that are shown live at once.
+pub const EVENT_CLIENTS_MAX: usize = 16;
+
+/// Milliseconds between two events of a live page.
+pub const EVENT_INTERVAL_MS: u64 = 1_000;
+
+/// Bytes of the stack of the thread that makes the events.
+pub const EVENT_STACK_BYTES: usize = 512 * 1024;
+
 /// Highest service time a histogram tells apart, in nanoseconds (60 s); above, it saturates.
 pub const LATENCY_MAX_NS: u64 = 60_000_000_000;
 

@@ -82,6 +82,9 @@ fn leave(exit: &Exit) -> ExitCode {
 fn serve(plan: ServePlan) -> Result<(), Failure> {
     let mut server =
         Server::bind(&plan.listen[..]).activated().pin(plan.pin).settings(plan.settings);
+    if let Some(admin) = plan.admin {
+        server = server.admin(admin);
+    }
     if let Some(workers) = plan.workers {
         server = server.workers(workers);
     }
@@ -104,6 +107,9 @@ fn write_distribution(report: &ServerReport, path: &Path) -> Result<(), Failure>
 fn announce(running: &Running) {
     for address in running.addresses() {
         tell(&format!("listening on http://{address}"));
+    }
+    for address in running.admin_addresses() {
+        tell(&format!("admin on http://{address}"));
     }
     for worker in running.workers() {
         match worker.cpu {

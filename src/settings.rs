@@ -103,6 +103,10 @@ pub struct Settings {
     /// From a closing answer to the close, while the peer's bytes are read and dropped so that
     /// the answer is not lost to a reset (RFC 9112 section 9.6). Default 2 s.
     pub linger_time: Duration,
+    /// From the signal to stop to the begin of the drain: all are served as before, and `/readyz`
+    /// of the admin listener answers 503, so that a load balancer sends no more before connections
+    /// are refused. Default zero: at once.
+    pub lame_duck: Duration,
     /// From the wish to stop to the end of the process; what still runs is then cut. Default
     /// 30 s.
     pub drain_time: Duration,
@@ -183,6 +187,7 @@ impl Default for Settings {
             rate_time: Duration::from_secs(10),
             user_timeout: Duration::from_secs(30),
             linger_time: Duration::from_secs(2),
+            lame_duck: Duration::ZERO,
             drain_time: Duration::from_secs(30),
             drain_idle_time: Duration::from_millis(500),
             blocking_queue_max: 1024,
@@ -328,6 +333,9 @@ impl Settings {
             ("drain_idle_time", self.drain_idle_time),
         ] {
             time_within(name, time)?;
+        }
+        if !self.lame_duck.is_zero() {
+            time_within("lame_duck", self.lame_duck)?;
         }
         self.stall_time.map_or(Ok(()), |time| time_within("stall_time", time))?;
         self.overload_delay.map_or(Ok(()), |time| time_within("overload_delay", time))?;

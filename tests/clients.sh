@@ -41,12 +41,13 @@ have() {
 # --- the server ---------------------------------------------------------------------------------
 
 mkfifo "$folder/told"
-"$program" --listen 127.0.0.1:0 --report json >"$folder/report" 2>"$folder/told" &
+"$program" --listen 127.0.0.1:0 --admin 0 --report json >"$folder/report" 2>"$folder/told" &
 server=$!
 exec 3<"$folder/told"
-url=
+url= admin=
 while read -r told <&3; do
     [[ $told == "listening on "* ]] && url=${told#listening on }
+    [[ $told == "admin on "* ]] && admin=${told#admin on }
     [[ $told == Ctrl-C* ]] && break
 done
 if [[ -z $url ]]; then
@@ -434,6 +435,31 @@ run_chromium() {
     report "$browser" "the page with its routes"
 }
 
+# --- what reads the admin listener --------------------------------------------------------------
+
+run_promtool() {
+    local problems=()
+    curl -s "$admin/metrics" >"$folder/metrics"
+    promtool check metrics <"$folder/metrics" >"$folder/error" 2>&1 ||
+        problems+=("$(tail -1 "$folder/error")")
+    report promtool "$(grep -vc '^#' "$folder/metrics") series without a complaint"
+}
+
+prometheus_client() {
+    python3 - "$admin/metrics" <<'PYTHON'
+import sys, urllib.request
+from prometheus_client import parser as plain
+from prometheus_client.openmetrics import parser as strict
+def text(accept):
+    request = urllib.request.Request(sys.argv[1], headers={"Accept": accept})
+    return urllib.request.urlopen(request, timeout=60).read().decode()
+families = list(plain.text_string_to_metric_families(text("text/plain")))
+strictly = list(strict.text_string_to_metric_families(text("application/openmetrics-text")))
+assert len(families) == len(strictly) > 30, (len(families), len(strictly))
+print(f"{len(families)} families in both formats")
+PYTHON
+}
+
 # --- all of them --------------------------------------------------------------------------------
 
 have curl && run_curl
@@ -450,6 +476,12 @@ if have python3; then
 fi
 have node && run_script "node fetch" node_fetch
 have go && run_go
+have promtool && run_promtool
+if python3 -c 'import prometheus_client' 2>/dev/null; then
+    run_script "prometheus_client" prometheus_client
+else
+    line "prometheus_client" skip "not installed"
+fi
 browser=
 for name in chromium chromium-browser google-chrome; do
     [[ -z $browser ]] && command -v "$name" >/dev/null && browser=$name

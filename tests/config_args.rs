@@ -50,6 +50,7 @@ fn nothing_said_is_serve_with_every_default() {
         pin: true,
         report: ReportFormat::Text,
         hgrm: None,
+        admin: None,
         settings: Settings::default(),
     };
     assert_eq!(plan(""), expected);
@@ -84,7 +85,7 @@ fn every_setting_has_its_flag() {
          --memory-max 8m --requests-max 100 --receive-rate-min 1000 --send-rate-min 2000 \
          --later-time 3s --lifetime-max 30m --rate-time 4s --overload-delay 40ms \
          --overload-interval 200ms --busy-poll auto --stage-sampling 7 --server-timing on \
-         --balance round-robin --defer-accept on",
+         --balance round-robin --defer-accept on --lame-duck 7s",
     )
     .settings;
     let mut expected = Settings::default();
@@ -99,6 +100,7 @@ fn every_setting_has_its_flag() {
     expected.idle_time = Duration::from_secs(3_600);
     expected.send_time = Duration::from_millis(500);
     expected.linger_time = Duration::from_millis(1_500);
+    expected.lame_duck = Duration::from_secs(7);
     expected.drain_time = Duration::from_secs(10);
     expected.drain_idle_time = Duration::from_millis(1);
     expected.upload_bytes_max = 64 * 1024 * 1024;
@@ -130,6 +132,30 @@ fn every_setting_has_its_flag() {
     expected.server_timing = true;
     expected.balance = Balance::RoundRobin;
     assert_eq!(settings, expected);
+}
+
+#[test]
+fn an_admin_listener_is_asked_for_and_a_port_alone_is_on_loopback() {
+    let admin = |line: &str| plan(line).admin.map(|address| address.to_string());
+    assert_eq!(admin("--admin off"), None);
+    for (line, address) in [
+        ("--admin 9090", "127.0.0.1:9090"),
+        ("--admin :9090", "127.0.0.1:9090"),
+        ("--admin [::1]:0", "[::1]:0"),
+        ("--admin 0.0.0.0:9090", "0.0.0.0:9090"),
+    ] {
+        assert_eq!(admin(line).as_deref(), Some(address), "{line}");
+    }
+    assert_eq!(
+        refused("--admin on"),
+        "error: `--admin on`: no port from 0 to 65535\n\
+         hint: `off`, `9090`, `127.0.0.1:9090` or `[::1]:9090`\n"
+    );
+    assert_eq!(
+        refused("--listen 127.0.0.1:9090 --admin 9090"),
+        "error: `--admin 127.0.0.1:9090` is an address of `--listen` too\n\
+         hint: what it shows is not for the public: another port\n"
+    );
 }
 
 #[test]
@@ -282,6 +308,7 @@ fn defaults() -> Vec<(&'static str, String)> {
     };
     vec![
         ("listen", "127.0.0.1:8080".to_owned()),
+        ("admin", "off".to_owned()),
         ("workers", "one for each CPU that may be used".to_owned()),
         ("pin", "on".to_owned()),
         ("report", "text".to_owned()),
@@ -306,6 +333,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("idle-time", time(settings.idle_time)),
         ("send-time", time(settings.send_time)),
         ("linger-time", time(settings.linger_time)),
+        ("lame-duck", time(settings.lame_duck)),
         ("drain-time", time(settings.drain_time)),
         ("drain-idle-time", time(settings.drain_idle_time)),
         ("stage-sampling", settings.stage_sampling.to_string()),

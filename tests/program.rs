@@ -186,6 +186,50 @@ fn entry(status: &str, name: &str) -> String {
 }
 
 #[test]
+fn a_lame_duck_serves_on_not_ready_and_then_drains_with_an_account() {
+    let args = ["--workers", "1", "--admin", "0", "--lame-duck", "1s", "--drain-idle-time", "50ms"];
+    let mut serving = Serving::with(&args);
+    let admin = serving.told.iter().find_map(|line| line.strip_prefix("admin on http://"));
+    let admin: SocketAddr = admin.expect("it says where").parse().unwrap();
+    assert!(admin.ip().is_loopback());
+    let ready = || {
+        let mut client = Client::connect(admin);
+        client.send("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").answer().status
+    };
+    let mut client = serving.connect();
+    assert_eq!((client.get("/hello").status, ready()), (200, 200));
+    serving.process.signal(libc::SIGTERM);
+    serving.wait_to_be_told("draining in 1000 ms");
+    assert_eq!(ready(), 503);
+    assert!(!serving.connect().get("/hello").says_close(), "it serves on");
+    let ended = serving.end();
+    assert_eq!(ended.code, Some(0));
+    let drained = "drained 1 connections: 0 finished, 1 closed idle, 0 left";
+    let is_told = ended.told.iter().any(|line| line.contains(drained));
+    assert!(is_told, "{:?}", ended.told);
+    assert!(ended.stdout.contains("drain: 1 connections: 0 finished, 1 closed idle"));
+}
+
+#[test]
+fn a_second_signal_ends_a_lame_duck_at_once() {
+    let mut serving = Serving::with(&["--workers", "1", "--lame-duck", "1h"]);
+    serving.process.signal(libc::SIGTERM);
+    serving.wait_to_be_told("draining in 3600000 ms");
+    assert_eq!(serving.interrupt().code, Some(0));
+}
+
+#[test]
+fn an_admin_address_that_is_taken_is_told_as_a_public_one_is() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, stderr) = run(&["--listen", "127.0.0.1:0", "--admin", &address]);
+    let (error, hint) = error_and_hint(&stderr);
+    assert_eq!(code, Some(1));
+    assert!(error.contains(&address) && error.contains("in use by"), "{error}");
+    assert!(hint.contains("another port"), "{hint}");
+}
+
+#[test]
 fn without_pins_it_says_so_and_starts_a_worker_per_cpu() {
     let serving = Serving::with(&["--pin", "off", "--report", "none"]);
     let lines = serving.told.iter().filter(|line| line.ends_with(" not pinned")).count();

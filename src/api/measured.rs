@@ -7,22 +7,46 @@ use std::time::Duration;
 
 use super::{Board, Error, Home, Parcel, WorkerInfo};
 use crate::limits::ASK_MS;
-use crate::report::Latencies;
+use crate::report::{Counts, Latencies};
 use crate::wire::status::Status;
 
 /// Somebody asks a worker for what it measured. Dropping it says that it will not tell.
 #[derive(Debug)]
 pub struct Ask {
     worker: usize,
+    wanted: Wanted,
     round: Arc<Round>,
 }
 
+/// What a worker is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its latencies, and what it has counted and holds.
+    Everything,
+    /// Its latencies.
+    Latencies,
+}
+
+/// What a worker tells.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// What requests took since its start.
+    pub latencies: Latencies,
+    /// What it has counted; all zero unless everything was wanted.
+    pub counts: Counts,
+}
+
 impl Ask {
+    /// What is asked for.
+    pub fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
     /// Tells.
-    pub fn answer(self, latencies: Latencies) {
+    pub fn answer(self, told: Told) {
         // Who asked may have given up.
-        if let Some(told) = self.round.lock().told.get_mut(self.worker) {
-            *told = Some(latencies);
+        if let Some(slot) = self.round.lock().told.get_mut(self.worker) {
+            *slot = Some(told);
         }
     }
 }
@@ -44,7 +68,7 @@ struct Round {
 #[derive(Debug)]
 struct Answers {
     /// Of each worker what it told.
-    told: Vec<Option<Latencies>>,
+    told: Vec<Option<Told>>,
     /// How many of them were asked and have neither told nor dropped the question.
     open: usize,
 }
@@ -89,6 +113,24 @@ impl Board {
     pub fn lives_at(&self, worker: usize, home: Arc<dyn Home>) {
         self.homes.0[worker].get_or_init(|| home);
     }
+
+    /// Asks every worker and waits for all of them, a second at most. `None` for one that does not
+    /// tell: its turn does not end, or it has ended, or it has not begun.
+    pub fn ask(&self, wanted: Wanted) -> Vec<Option<Told>> {
+        let homes = &self.homes.0;
+        let answers = Answers { told: vec![None; homes.len()], open: homes.len() };
+        let round = Arc::new(Round { answers: Mutex::new(answers), ended: Condvar::new() });
+        for (worker, home) in homes.iter().enumerate() {
+            let ask = Ask { worker, wanted, round: Arc::clone(&round) };
+            if let Some(home) = home.get() {
+                home.take(Parcel::Ask(ask));
+            }
+        }
+        let is_open = |answers: &mut Answers| answers.open > 0;
+        let ended = round.ended.wait_timeout_while(round.lock(), ASK_TIME, is_open);
+        let mut answers = ended.unwrap_or_else(PoisonError::into_inner).0;
+        std::mem::take(&mut answers.told)
+    }
 }
 
 impl WorkerInfo {
@@ -99,26 +141,13 @@ impl WorkerInfo {
     /// # Errors
     /// 503 if a worker does not answer within a second: its turn does not end, or it has ended.
     pub fn measured(&self) -> Result<Measured, Error> {
-        let homes = &self.board().homes.0;
-        let answers = Answers { told: vec![None; homes.len()], open: homes.len() };
-        let round = Arc::new(Round { answers: Mutex::new(answers), ended: Condvar::new() });
-        for (worker, home) in homes.iter().enumerate() {
-            let ask = Ask { worker, round: Arc::clone(&round) };
-            if let Some(home) = home.get() {
-                home.take(Parcel::Ask(ask));
-            }
-        }
-        let is_open = |answers: &mut Answers| answers.open > 0;
-        let waited = round.ended.wait_timeout_while(round.lock(), ASK_TIME, is_open);
-        let mut answers = waited.unwrap_or_else(PoisonError::into_inner).0;
-        let workers = std::mem::take(&mut answers.told);
-        drop(answers);
+        let workers = self.board().ask(Wanted::Latencies);
         let silent = workers.iter().position(Option::is_none);
         if let Some(worker) = silent {
             let message = format!("worker {worker} does not answer");
             return Err(Error::new(Status::SERVICE_UNAVAILABLE, message));
         }
-        let workers = workers.into_iter().flatten().collect();
+        let workers = workers.into_iter().flatten().map(|told| told.latencies).collect();
         Ok(Measured { uptime: self.status().uptime, workers })
     }
 }
@@ -139,7 +168,7 @@ mod tests {
             if let (Parcel::Ask(ask), true) = (parcel, self.0) {
                 let mut latencies = Latencies::default();
                 latencies.record(Stage::Parse, 10 * (ask.worker as u64 + 1));
-                ask.answer(latencies);
+                ask.answer(Told { latencies, ..Told::default() });
             }
         }
     }
@@ -177,7 +206,7 @@ mod tests {
         board.lives_at(0, late.clone());
         assert!(WorkerInfo::new(0, board).measured().is_err());
         let ask = late.0.lock().unwrap().pop().expect("it was asked");
-        ask.answer(Latencies::default());
+        ask.answer(Told::default());
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use blocking::{Blocking, Job, NoBlocking};
 pub use error::{Error, HandlerResult};
 pub use handler::Handler;
 pub use later::{Delivery, Home, Later, Parcel, PendingWake, Promise, Remote, RequestKey, Waker};
-pub use measured::{Ask, Measured};
+pub use measured::{Ask, Measured, Told, Wanted};
 pub use outbox::{Asked, Outbox, Outcome, Persist, Promised, StreamFraming, Streamed};
 pub use panicked::panic_message;
 pub use pulse::{Beat, NO_ROUTE, Place, Pulse, RouteSlot};

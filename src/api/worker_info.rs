@@ -45,6 +45,11 @@ impl Board {
         self.clock
     }
 
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.published.len()
+    }
+
     /// What a worker shows of its present turn.
     ///
     /// # Panics

@@ -31,14 +31,15 @@ pub fn latency(
         let worker = worker.clone();
         response.header("Cache-Control", "no-store").later(|later| {
             later.run_blocking(move || {
-                let json = to_json(&worker.measured()?).to_string();
+                let json = latency_json(&worker.measured()?).to_string();
                 Ok(Reply::bytes(json.into_bytes()).header("Content-Type", "application/json"))
             });
         })
     }
 }
 
-fn to_json(measured: &Measured) -> Json {
+/// What [`latency`] answers with.
+pub fn latency_json(measured: &Measured) -> Json {
     let workers: Vec<_> = measured.workers.iter().collect();
     let (service_time, stages) = Latencies::together(&workers);
     let stages = stages.iter().map(|(name, times)| (*name, pairs(times)));

@@ -7,5 +7,5 @@ mod router;
 #[cfg(feature = "cli")]
 pub mod welcome;
 
-pub use latency::{LATENCY_SCHEMA, latency};
+pub use latency::{LATENCY_SCHEMA, latency, latency_json};
 pub use router::Router;

@@ -13,7 +13,9 @@ use super::ReportFormat;
 use super::bench_args::{BenchArgs, ReportArgs};
 #[cfg(feature = "doctor")]
 use super::doctor_args::{self, DoctorArgs};
-use super::values::{BalanceName, Polling, Size, Time, listen_address, network, number, workers};
+use super::values::{
+    AdminAddress, BalanceName, Polling, Size, Time, listen_address, network, number, workers,
+};
 use super::version;
 use crate::settings::{ClientAddressField, Network, Settings, WhenFull};
 
@@ -153,6 +155,14 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_LISTEN", value_name = "ADDR", value_parser = listen_address)]
     #[arg(value_delimiter = ',', default_value = "127.0.0.1:8080")]
     pub(super) listen: Vec<SocketAddr>,
+
+    /// Where to show health, metrics and a live page
+    ///
+    /// Such as 9090 or 127.0.0.1:9090; a port alone is on 127.0.0.1. It is for operators: anybody
+    /// who reaches it may read it, so name another address only behind a firewall.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_ADMIN", value_name = "ADDR|off", default_value = "off")]
+    pub(super) admin: AdminAddress,
 
     /// Worker threads [default: one for each CPU that may be used]
     #[arg(long, env = "CORELANE_WORKERS", value_name = "N", value_parser = workers)]
@@ -389,6 +399,13 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_LINGER_TIME", value_name = "TIME", help_heading = TIMES)]
     #[arg(default_value_t = Time(DEFAULTS.linger_time))]
     pub(super) linger_time: Time,
+
+    /// How long to serve on, not ready, before a drain
+    ///
+    /// From the signal on /readyz of --admin answers 503, so that a load balancer sends no more.
+    #[arg(long, env = "CORELANE_LAME_DUCK", value_name = "TIME", help_heading = TIMES)]
+    #[arg(default_value_t = Time(DEFAULTS.lame_duck))]
+    pub(super) lame_duck: Time,
 
     /// Longest time from the wish to stop to the end
     ///

@@ -60,6 +60,8 @@ pub struct ServePlan {
     pub report: ReportFormat,
     /// Where to write the distribution of service times at the end.
     pub hgrm: Option<PathBuf>,
+    /// Where to show health, metrics and a live page, if anywhere.
+    pub admin: Option<SocketAddr>,
     /// Limits and deadlines; valid.
     pub settings: Settings,
 }
@@ -160,6 +162,7 @@ fn serve_plan(
     words: &[OsString],
 ) -> Result<ServePlan, Exit> {
     check_listen(&args.listen)?;
+    let admin = admin_address(&args)?;
     if given.value_source("target_bytes_max") == Some(ValueSource::DefaultValue) {
         // A smaller head alone is a whole wish: nobody should have to name the target too.
         args.target_bytes_max.0 = args.target_bytes_max.0.min(args.head_bytes_max.0);
@@ -172,6 +175,7 @@ fn serve_plan(
         pin: args.pin == Switch::On,
         report: args.report,
         hgrm: args.hgrm,
+        admin,
         settings,
     })
 }
@@ -190,6 +194,17 @@ fn check_listen(addresses: &[SocketAddr]) -> Result<(), Exit> {
         }
     }
     Ok(())
+}
+
+/// Where the admin listener is to be, never on an address of the public.
+fn admin_address(args: &ServeArgs) -> Result<Option<SocketAddr>, Exit> {
+    let Some(admin) = args.admin.0 else { return Ok(None) };
+    let is_same = |listen: &SocketAddr| listen.port() != 0 && *listen == admin;
+    if args.listen.iter().any(is_same) {
+        let reason = format!("`--admin {admin}` is an address of `--listen` too");
+        return Err(usage::wrong(&reason, "what it shows is not for the public: another port"));
+    }
+    Ok(Some(admin))
 }
 
 /// Every field by name, so that a new setting does not compile before it has its flag.
@@ -223,6 +238,7 @@ fn settings(args: &ServeArgs) -> Settings {
         rate_time: args.rate_time.0,
         user_timeout: args.user_timeout.0,
         linger_time: args.linger_time.0,
+        lame_duck: args.lame_duck.0,
         drain_time: args.drain_time.0,
         drain_idle_time: args.drain_idle_time.0,
         blocking_queue_max: args.blocking_queue_max,

@@ -169,6 +169,27 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, ValueError> {
     })
 }
 
+/// The address of the admin listener, or none. A port alone is on 127.0.0.1: nobody should show
+/// the inside of a server to a network without having written so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AdminAddress(pub(super) Option<SocketAddr>);
+
+impl FromStr for AdminAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<AdminAddress, ValueError> {
+        if text == "off" {
+            return Ok(AdminAddress(None));
+        }
+        if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+            return Ok(AdminAddress(Some((Ipv4Addr::LOCALHOST, port).into())));
+        }
+        listen_address(text).map(|address| AdminAddress(Some(address))).map_err(|error| {
+            ValueError::new(error.reason, "`off`, `9090`, `127.0.0.1:9090` or `[::1]:9090`")
+        })
+    }
+}
+
 /// An address to listen on. A port alone, with or without a colon before it, is every IPv4
 /// address; a name is its first IPv4 address or else its first, because the other address of
 /// `localhost` cannot be bound where a machine has no IPv6.

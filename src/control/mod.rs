@@ -1,6 +1,7 @@
 //! Start, signals, drain, and the merging of what the workers measured.
 //! Knows nothing of the inside of a protocol.
 
+mod admin;
 mod balancing;
 mod blocking;
 mod ends;
@@ -8,6 +9,7 @@ mod error;
 mod inherited;
 mod log;
 mod manager;
+mod phase;
 mod running;
 mod server;
 mod spawn;

@@ -9,15 +9,18 @@ use std::time::Duration;
 use super::BlockingPool;
 use super::ends::Ends;
 use super::manager::Manager;
+use super::phase::{Life, Phase};
 use super::supervisor::Supervisor;
 use super::{Result, StartError};
 use crate::api::{Board, ServerStatus};
-use crate::proto::CloseReason;
-use crate::report::{Latencies, ServerReport, Stage, Summary, WorkerRow};
+use crate::clock::Moment;
+use crate::report::{DrainAccount, Latencies, ServerReport, Stage, Summary, WorkerRow};
 use crate::settings::Balance;
 use crate::sys::{Signals, Woken};
-use crate::wire::refusal::Refusal;
 use crate::worker::{Mail, Stats};
+
+/// Under which name requests are counted that no route matched.
+pub(super) const NO_ROUTE_NAME: &str = "(no route)";
 
 /// A worker and where it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,10 @@ pub struct Running {
     blocking: Arc<BlockingPool>,
     /// Ends when the server has.
     supervisor: Option<Supervisor>,
+    life: Arc<Life>,
+    lame_duck: Duration,
+    /// The admin listener, which tells of the end and ends after it.
+    admin: Option<Box<Running>>,
 }
 
 impl Running {
@@ -56,6 +63,9 @@ impl Running {
             ends,
             blocking,
             supervisor: None,
+            life: Arc::default(),
+            lame_duck: Duration::ZERO,
+            admin: None,
         }
     }
 
@@ -71,6 +81,18 @@ impl Running {
         self.addresses = addresses;
     }
 
+    pub(super) fn set_admin(&mut self, admin: Running) {
+        self.admin = Some(Box::new(admin));
+    }
+
+    pub(super) fn set_lame_duck(&mut self, lame_duck: Duration) {
+        self.lame_duck = lame_duck;
+    }
+
+    pub(super) fn life(&self) -> Arc<Life> {
+        Arc::clone(&self.life)
+    }
+
     pub(super) fn set_supervisor(&mut self, supervisor: Supervisor) {
         self.supervisor = Some(supervisor);
     }
@@ -78,6 +100,11 @@ impl Running {
     /// Where it listens, with the ports that the kernel chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where its admin listener is, with the ports that the kernel chose; empty if it has none.
+    pub fn admin_addresses(&self) -> &[SocketAddr] {
+        self.admin.as_ref().map_or(&[], |admin| &admin.addresses)
     }
 
     /// Its workers in their order.
@@ -96,14 +123,23 @@ impl Running {
         self.board.status()
     }
 
+    /// From now on `/readyz` of the admin listener answers 503, and everything else goes on: a load
+    /// balancer has time to learn of a drain before connections are refused. On a signal,
+    /// [`super::Server::run`] does so for the setting `lame_duck`.
+    pub fn step_back(&self) {
+        self.life.enter(Phase::LameDuck);
+    }
+
     /// Accepts no more, finishes what runs, and ends by the setting `drain_time`.
     /// A worker that does not within five seconds more has failed: its application does not return.
     pub fn drain(&self) {
+        self.life.enter(Phase::Draining);
         self.ends.send(Mail::Drain);
     }
 
     /// Ends at once; what runs is cut.
     pub fn stop(&self) {
+        self.life.enter(Phase::Draining);
         self.ends.send(Mail::Stop);
     }
 
@@ -127,16 +163,21 @@ impl Running {
                 EndedWorker { place, stats, routes, stalls: status.stalls }
             })
             .collect();
-        Ok(Ended { uptime: status.uptime, balance: self.balance, workers })
+        let ended = Ended { uptime: status.uptime, balance: self.balance, workers };
+        if let Some(account) = ended.drain_account() {
+            log::info!("drained {account}");
+        }
+        Ok(ended)
     }
 
-    /// Drains at the first signal, stops at the second, and returns once every worker ended.
+    /// Drains at the first signal or `lame_duck` after it, stops at the second, and returns once
+    /// every worker ended. The manager is told what becomes of the server.
     pub(super) fn wait_for_signals(
         self,
         signals: &Signals,
         manager: Option<&Manager>,
     ) -> Result<Ended> {
-        let mut is_draining = false;
+        let mut drains_at = None;
         if let Some(manager) = manager {
             manager.ready(&self.describe());
         }
@@ -144,7 +185,7 @@ impl Running {
             if self.ends.is_over(self.members.len()) {
                 return self.wait();
             }
-            self.take_signal(signals, manager, &mut is_draining)?;
+            self.take_signal(signals, manager, &mut drains_at)?;
         }
     }
 
@@ -161,11 +202,12 @@ impl Running {
         self.members.iter().filter_map(began).all(|began| now - began < time)
     }
 
+    /// Waits for a signal or the end of the time without one. `drains_at` is set by the first.
     fn take_signal(
         &self,
         signals: &Signals,
         manager: Option<&Manager>,
-        is_draining: &mut bool,
+        drains_at: &mut Option<Moment>,
     ) -> Result<()> {
         let interval = manager.and_then(Manager::interval);
         if let Some((manager, time)) = manager.zip(interval)
@@ -173,24 +215,51 @@ impl Running {
         {
             manager.lives();
         }
-        let left = [self.ends.left(), interval].into_iter().flatten().min();
+        let clock = self.board.clock();
+        let is_waiting = self.life.phase() == Phase::LameDuck;
+        let left = match *drains_at {
+            Some(at) if is_waiting => Some(at - clock.now()),
+            _ => self.ends.left(),
+        };
+        let left = [left, interval].into_iter().flatten().min();
         let woken = signals
             .wait_or_wake(&self.ends.event, left)
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
-        if let Woken::Signal(signal) = woken {
-            if *is_draining {
-                log::info!("{signal:?} again: stopping at once");
-                self.stop();
-            } else {
+        match (woken, *drains_at) {
+            (Woken::Signal(signal), None) if self.lame_duck.is_zero() => {
                 log::info!("{signal:?}: draining; once more stops at once");
                 self.drain();
-                if let Some((manager, left)) = manager.zip(self.ends.left()) {
-                    manager.stopping(left);
-                }
-                *is_draining = true;
+                self.tell_stopping(manager);
+                *drains_at = Some(clock.now());
             }
+            (Woken::Signal(signal), None) => {
+                let millis = self.lame_duck.as_millis();
+                log::info!("{signal:?}: draining in {millis} ms; once more stops at once");
+                self.step_back();
+                if let Some(manager) = manager {
+                    manager.stopping(self.lame_duck);
+                }
+                *drains_at = Some(clock.now() + self.lame_duck);
+            }
+            (Woken::Signal(signal), Some(_)) => {
+                log::info!("{signal:?} again: stopping at once");
+                self.stop();
+            }
+            (_, Some(at)) if is_waiting && clock.now() >= at => {
+                log::info!("draining");
+                self.drain();
+                self.tell_stopping(manager);
+            }
+            _ => {}
         }
         Ok(())
+    }
+
+    /// Tells the manager how long the drain that was just begun may take.
+    fn tell_stopping(&self, manager: Option<&Manager>) {
+        if let Some((manager, left)) = manager.zip(self.ends.left()) {
+            manager.stopping(left);
+        }
     }
 }
 
@@ -239,48 +308,35 @@ impl Ended {
         let (service_times, stages) = Latencies::together(&latencies);
         ServerReport::new(self.uptime, rows, service_times, &stages)
             .balanced_by(self.balance.name())
+            .drained(self.drain_account())
+    }
+
+    /// What became of the connections that were open when a drain began; `None` without a drain.
+    pub fn drain_account(&self) -> Option<DrainAccount> {
+        let accounts = self.workers.iter().filter_map(|worker| worker.stats.drain_account());
+        accounts.reduce(DrainAccount::plus)
     }
 }
 
 fn row(end: &EndedWorker) -> WorkerRow {
     let EndedWorker { place, stats, routes, stalls } = end;
-    let tally = &stats.tally;
-    let statuses = [1, 2, 3, 4, 5].map(|class: usize| tally.by_class[class]);
-    let names = routes.iter().cloned().chain(["(no route)".to_owned()]);
+    let counts = stats.counts(*stalls);
+    let names = routes.iter().cloned().chain([NO_ROUTE_NAME.to_owned()]);
     WorkerRow {
         name: format!("worker {}", place.index),
         cpu: place.cpu,
-        requests: tally.requests,
-        connections: stats.accepted + stats.taken - stats.given,
-        statuses,
-        bytes_received: stats.bytes_received,
-        bytes_sent: stats.bytes_sent,
-        closes: CloseReason::ALL.map(|r| (r.name(), stats.closes[r as usize])).to_vec(),
-        refusals: Refusal::ALL.map(|r| (r.name(), tally.refusals[r as usize])).to_vec(),
-        events: events(stats, *stalls),
-        routes: names.zip(tally.by_route.iter().copied()).collect(),
+        requests: counts.requests,
+        connections: counts.accepted + counts.taken - counts.given,
+        statuses: counts.statuses,
+        bytes_received: counts.bytes_received,
+        bytes_sent: counts.bytes_sent,
+        closes: counts.closes,
+        refusals: counts.refusals,
+        events: counts.events,
+        routes: names.zip(counts.routes).collect(),
         service_time: Summary::of(&stats.latencies.service_times()),
         stages: Stage::ALL
             .map(|stage| (stage.name(), Summary::of(&stats.latencies.stage(stage))))
             .into(),
     }
-}
-
-/// What is counted besides, in the order of its names.
-fn events(stats: &Stats, stalls: u64) -> Vec<(&'static str, u64)> {
-    let tally = &stats.tally;
-    vec![
-        ("accept_aborted", stats.accept_aborted),
-        ("accept_exhausted", stats.accept_exhausted),
-        ("accept_failed", stats.accept_failed),
-        ("connections_given", stats.given),
-        ("connections_taken", stats.taken),
-        ("handler_panics", tally.panics),
-        ("later_dropped", tally.later_dropped),
-        ("later_expired", tally.later_expired),
-        ("later_unwanted", tally.later_unwanted),
-        ("shed", tally.shed),
-        ("stalls", stalls),
-        ("table_full", stats.table_full),
-    ]
 }

@@ -6,10 +6,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::admin;
 use super::inherited::Inherited;
 use super::manager::Manager;
 use super::running::{Ended, Running};
-use super::spawn::{self, Plan};
+use super::spawn::{self, Plan, Role};
 use super::{Result, StartError};
 use crate::api::{Handler, WorkerInfo};
 use crate::limits::{BLOCKING_THREADS_MAX, CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
@@ -40,6 +41,7 @@ const BLOCKING_THREADS: usize = 16;
 #[derive(Debug)]
 pub struct Server {
     addresses: Vec<SocketAddr>,
+    admin: Vec<SocketAddr>,
     unresolved: Option<StartError>,
     inherited: Inherited,
     workers: Option<NonZeroUsize>,
@@ -56,6 +58,7 @@ impl Server {
     pub fn bind(address: impl ToSocketAddrs + std::fmt::Debug) -> Server {
         let server = Server {
             addresses: Vec::new(),
+            admin: Vec::new(),
             unresolved: None,
             inherited: Inherited::default(),
             workers: None,
@@ -69,14 +72,31 @@ impl Server {
     /// Listens on one more address.
     #[must_use]
     pub fn and_bind(mut self, address: impl ToSocketAddrs + std::fmt::Debug) -> Server {
+        let resolved = self.resolve(address);
+        self.addresses.extend(resolved);
+        self
+    }
+
+    /// Has an admin listener on `address` too: health, metrics and a live page, see the README. It
+    /// is one more worker with limits of its own, and what it shows is for operators, not for the
+    /// public: an address other than a loopback one is warned of. Without this there is none.
+    #[must_use]
+    pub fn admin(mut self, address: impl ToSocketAddrs + std::fmt::Debug) -> Server {
+        let resolved = self.resolve(address);
+        self.admin.extend(resolved);
+        self
+    }
+
+    /// The addresses that a name stands for. What is wrong with it is told at the start.
+    fn resolve(&mut self, address: impl ToSocketAddrs + std::fmt::Debug) -> Vec<SocketAddr> {
         match address.to_socket_addrs() {
-            Ok(resolved) => self.addresses.extend(resolved),
+            Ok(resolved) => resolved.collect(),
             Err(error) => {
                 let address = format!("{address:?}");
                 self.unresolved.get_or_insert(StartError::Address(address, error));
+                Vec::new()
             }
         }
-        self
     }
 
     /// Listens on the sockets that a service manager passed to the process (`sd_listen_fds(3)`), if
@@ -180,6 +200,9 @@ impl Server {
         if let Some(error) = self.unresolved {
             return Err(error);
         }
+        if self.admin.len() > LISTENERS_MAX {
+            return Err(StartError::Listeners(self.admin.len()));
+        }
         let (inherited, mut settings) = (self.inherited, self.settings);
         let addresses = if inherited.is_empty() { self.addresses } else { inherited.addresses() };
         settings.validate()?;
@@ -202,12 +225,16 @@ impl Server {
         let pin = self.pin && workers <= cpus.cpus.len();
         let cpus = (0..workers).map(|index| pin.then(|| cpus.cpus[index])).collect();
         let per_worker = listeners + 4;
-        let connections_max = connections_max(&settings, workers, per_worker)
+        let spared = if self.admin.is_empty() { 0 } else { admin::DESCRIPTORS };
+        let spared = DESCRIPTORS_SPARED + spared + workers * per_worker;
+        let connections_max = connections_max(&settings, workers, spared)
             .map_err(|error| StartError::Kernel("read the descriptor limit", error))?;
         let memory_max = memory_max(&settings, workers);
         Ok(Plan {
+            role: Role::Public,
             addresses,
             inherited,
+            admin: self.admin,
             cpus,
             connections_max,
             memory_max,
@@ -218,11 +245,10 @@ impl Server {
 }
 
 /// How many connections each worker may hold: what was set, or what the descriptor limit leaves.
-fn connections_max(settings: &Settings, workers: usize, per_worker: usize) -> io::Result<usize> {
+fn connections_max(settings: &Settings, workers: usize, spared: usize) -> io::Result<usize> {
     // Whatever the limit is, all of it is meant to be used.
     let limit = sys::raise_descriptor_limit().or_else(|_| sys::descriptor_limit())?;
     let limit = usize::try_from(limit.soft).unwrap_or(usize::MAX);
-    let spared = DESCRIPTORS_SPARED + workers * per_worker;
     let Some(wanted) = settings.connections_max else {
         let share = limit.saturating_sub(spared) / workers;
         return Ok(share.clamp(1, CONNECTIONS_MAX));

@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
+use super::admin::{self, Overview};
 use super::balancing::Balancing;
 use super::blocking::BlockingPool;
 use super::ends::{Ends, Outcome};
 use super::inherited::Inherited;
+use super::phase::Phase;
 use super::running::{Member, Running, WorkerPlace};
 use super::supervisor::Supervisor;
 use super::{Result, StartError};
@@ -22,12 +24,33 @@ use crate::settings::{Balance, Settings};
 use crate::sys::{self, Kernel, Linux, Listener, Stream, Tuning};
 use crate::worker::{Part, Post, Worker, WorkerParts, mailbox};
 
+/// What workers are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// They serve the public: with one of them the server ends.
+    Public,
+    /// It tells of those: without it the server goes on.
+    Admin,
+}
+
+impl Role {
+    fn thread_name(self, worker: usize) -> String {
+        match self {
+            Role::Public => format!("worker {worker}"),
+            Role::Admin => "admin".to_owned(),
+        }
+    }
+}
+
 /// What to start.
 #[derive(Debug)]
 pub(super) struct Plan {
+    pub(super) role: Role,
     pub(super) addresses: Vec<SocketAddr>,
     /// Sockets of these addresses, or none.
     pub(super) inherited: Inherited,
+    /// Where its admin listener is; empty for none.
+    pub(super) admin: Vec<SocketAddr>,
     /// One entry a worker.
     pub(super) cpus: Vec<Option<usize>>,
     pub(super) connections_max: usize,
@@ -36,7 +59,8 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
 }
 
-type Factory<H> = Arc<dyn Fn(&WorkerInfo) -> H + Send + Sync>;
+/// Makes the application of a worker on its thread.
+pub(super) type Factory<H> = Arc<dyn Fn(&WorkerInfo) -> H + Send + Sync>;
 
 /// What a worker's thread says once its worker serves.
 struct Started {
@@ -47,6 +71,8 @@ struct Started {
     instance: OwnedFd,
     /// Duplicates of its listeners, where a program is to choose among them.
     listeners: Vec<OwnedFd>,
+    /// What names its listeners to the kernel's diagnosis.
+    inodes: Vec<u64>,
 }
 
 /// Starts one worker after the other, so that their listeners join in the order of the workers.
@@ -63,8 +89,15 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
     let mut addresses = plan.addresses;
     let mut instances = Vec::new();
     let mut running = Running::new(Arc::clone(&board), Arc::clone(&ends), Arc::clone(&blocking));
+    let life = running.life();
+    let overview = Arc::new(Overview::new(Arc::clone(&board), Arc::clone(&life)));
+    if !plan.admin.is_empty() {
+        // First, so that who asks learns that the others are starting.
+        running.set_admin(admin::start(plan.admin, &overview)?);
+    }
     for (index, cpu) in plan.cpus.iter().copied().enumerate() {
         let seed = Seed {
+            role: plan.role,
             clock,
             cpu,
             addresses: addresses.clone(),
@@ -85,7 +118,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
         let waker = Waker { control: thread::current() };
         let (factory, filled, left) = (Arc::clone(factory), Arc::clone(&slot), Arc::clone(&ends));
         let thread = thread::Builder::new()
-            .name(format!("worker {index}"))
+            .name(plan.role.thread_name(index))
             .spawn(move || seed.live(&*factory, &filled, &waker, &left))
             .map_err(|error| StartError::Kernel("start a thread", error))?;
         let started = wait_for_start(&slot, &thread)
@@ -97,11 +130,13 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
         let place = WorkerPlace { index, cpu: started.cpu };
         ends.join(started.post);
         instances.push(started.instance);
+        overview.listens(started.inodes);
         listeners.push(started.listeners);
         running.add(Member { thread, place });
     }
     balancing.begin(&listeners)?;
     running.set_balance(balancing.in_force());
+    running.set_lame_duck(plan.settings.lame_duck);
     running.set_addresses(addresses);
     if let Some(stall_time) = plan.settings.stall_time {
         let pulses = (0..plan.cpus.len()).map(|worker| Arc::clone(board.pulse(worker))).collect();
@@ -109,6 +144,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
             .map_err(|error| StartError::Kernel("start the supervisor", error))?;
         running.set_supervisor(supervisor);
     }
+    life.enter(Phase::Ready);
     Ok(running)
 }
 
@@ -143,6 +179,7 @@ impl Drop for Waker {
 
 /// A worker before its thread made it.
 struct Seed {
+    role: Role,
     clock: Clock,
     cpu: Option<usize>,
     addresses: Vec<SocketAddr>,
@@ -163,6 +200,7 @@ impl Seed {
         ends: &Ends,
     ) {
         let (index, board) = (self.parts.index, Arc::clone(&self.parts.board));
+        let role = self.role;
         let outcome = catch_unwind(AssertUnwindSafe(|| self.run(factory, slot, waker)))
             .unwrap_or_else(|payload| {
                 Some(Err(format!("it panicked: {}", panic_message(payload))))
@@ -172,8 +210,14 @@ impl Seed {
         let failure = outcome.as_ref().err().cloned();
         ends.leave(index, outcome);
         // Last, for a logger is the application's too, and may be what panicked.
-        if let Some(reason) = failure {
-            log::error!("worker {index} ended: {reason}; the server stops");
+        match (failure, role) {
+            (Some(why), Role::Public) => {
+                log::error!("worker {index} ended: {why}; the server stops");
+            }
+            (Some(why), Role::Admin) => {
+                log::error!("the admin listener ended: {why}; the server goes on without it");
+            }
+            (None, _) => {}
         }
     }
 
@@ -222,6 +266,9 @@ impl Seed {
         let shared: io::Result<_> = shared.iter().map(Listener::share).collect();
         let shared = shared.map_err(|error| StartError::Kernel("duplicate a listener", error))?;
         let addresses = listeners.iter().map(Listener::address).collect();
+        // Where they are not known, their queues are not told.
+        let inodes = listeners.iter().filter_map(|listener| listener.share().ok());
+        let inodes = inodes.filter_map(|socket| sys::socket_inode(socket).ok()).collect();
         let Settings { busy_poll, stage_sampling, .. } = seed.parts.settings;
         let kernel = Linux::new(seed.clock, listeners)
             .map_err(|error| StartError::Kernel("make an epoll instance", error))?
@@ -232,7 +279,7 @@ impl Seed {
             .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;
         let (post, mailbox) = mailbox(kernel.waker());
         let worker = Worker::new(kernel, handler, seed.parts, mailbox).taking_part(seed.part);
-        Ok((worker, Started { post, addresses, cpu, instance, listeners: shared }))
+        Ok((worker, Started { post, addresses, cpu, instance, listeners: shared, inodes }))
     }
 
     /// Its listeners, with all their options.

@@ -6,8 +6,10 @@
 
 pub mod bench;
 pub mod compare;
+pub mod counts;
 #[cfg(feature = "doctor")]
 pub mod doctor;
+pub mod exposition;
 pub mod hgrm;
 #[cfg(feature = "bench")]
 pub mod hlog;
@@ -24,6 +26,8 @@ pub mod units;
 pub mod views;
 
 pub use bench::{BenchReport, BenchSecond, Doubt, NO_FREE_PORT};
+pub use counts::{ConnectionState, Counts, DrainAccount, StateCounts};
+pub use exposition::{Exposition, Form, Kind};
 pub use hgrm::{TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
 #[cfg(feature = "bench")]
 pub use hlog::{HlogError, Interval, from_hlog, to_hlog};

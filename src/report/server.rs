@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::counts::DrainAccount;
 use super::json::Json;
 use super::summary::Summary;
 use super::table::Table;
@@ -68,6 +69,7 @@ pub struct ServerReport {
     service_times: Histogram<u64>,
     /// How the workers share connections.
     balance: Option<&'static str>,
+    drain: Option<DrainAccount>,
 }
 
 impl ServerReport {
@@ -89,13 +91,19 @@ impl ServerReport {
         for worker in &workers {
             total.count_in(worker);
         }
-        ServerReport { uptime, workers, total, service_times: merged, balance: None }
+        ServerReport { uptime, workers, total, service_times: merged, balance: None, drain: None }
     }
 
     /// The same with how the workers share connections.
     #[must_use]
     pub fn balanced_by(self, balance: &'static str) -> ServerReport {
         ServerReport { balance: Some(balance), ..self }
+    }
+
+    /// The same with what became of the connections that were open when a drain began.
+    #[must_use]
+    pub fn drained(self, drain: Option<DrainAccount>) -> ServerReport {
+        ServerReport { drain, ..self }
     }
 
     /// Connections of the busiest worker over their mean: 1 is an even spread. `None` without
@@ -143,6 +151,9 @@ impl ServerReport {
             Some(table) => write!(text, "\ncloses by reason:\n{table}"),
             None => writeln!(text, "\ncloses by reason: none"),
         };
+        if let Some(drain) = self.drain {
+            let _ = writeln!(text, "\ndrain: {drain}");
+        }
         write_counts(&mut text, "refusals by reason", total.refusals.iter().copied());
         write_counts(&mut text, "other events", total.events.iter().copied());
         let routes = total.routes.iter().map(|(route, count)| (route.as_str(), *count));
@@ -158,6 +169,10 @@ impl ServerReport {
             ("uptime_seconds", Json::Float(self.uptime.as_secs_f64())),
             ("balance", self.balance.map_or(Json::Null, Json::text)),
             ("busiest_over_mean", self.spread().map_or(Json::Null, Json::Float)),
+            (
+                "drain",
+                self.drain.map_or(Json::Null, |drain| counts_to_json(drain.figures().into_iter())),
+            ),
             ("workers", Json::List(self.workers.iter().map(WorkerRow::to_json).collect())),
             ("total", self.total.to_json()),
         ])

@@ -2,6 +2,7 @@
 //! Knows no HTTP and not what the bytes mean.
 
 mod accept_failure;
+mod accept_queue;
 mod affinity;
 mod bpf;
 mod busy_poll;
@@ -17,6 +18,7 @@ mod linux;
 mod listener;
 mod machine;
 mod poll;
+mod process;
 mod resource;
 mod signal;
 mod stamp;
@@ -28,6 +30,7 @@ mod syscall;
 mod tuning;
 
 pub use accept_failure::AcceptFailure;
+pub use accept_queue::{AcceptQueue, ListenFailures, accept_queues, listen_failures, socket_inode};
 pub use affinity::Affinity;
 pub use cpu::{CpuPlan, pin_current_thread, worker_cpus};
 pub use epoll::Epoll;
@@ -39,6 +42,7 @@ pub use linux::Linux;
 pub use listener::{BindError, Listener};
 pub use machine::{machine_facts, pinned_cpus};
 pub use poll::{PollSet, WaitFor, Woke};
+pub use process::ProcessFacts;
 pub use resource::{
     DescriptorLimit, descriptor_limit, memory_limit, raise_descriptor_limit, thread_cpu_time,
 };

@@ -102,6 +102,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             if !connection.protocol.is_answering() {
                 connection.seen = self.now;
             }
+            if connection.protocol.idle_since().is_some() {
+                self.stats.drain_ends_idle();
+            }
             self.step(key, Event::Deadline);
         }
     }

@@ -17,6 +17,7 @@ mod receive;
 mod room;
 mod stages;
 mod stats;
+mod survey;
 
 use std::collections::VecDeque;
 use std::io;
@@ -36,6 +37,7 @@ use put_off::PutOff;
 use room::Room;
 use stages::{Lot, Watched};
 pub use stats::Stats;
+use survey::Survey;
 
 use crate::api::{Blocking, Board, Handler, Outbox, Parcel, Pulse, Remote};
 use crate::clock::Moment;
@@ -120,6 +122,8 @@ pub struct Worker<K: Kernel, H> {
     per_address: PerAddress,
     accept_log_due: Moment,
     draining: Option<Drain>,
+    /// Who is being told everything.
+    surveys: VecDeque<Survey>,
     stopping: bool,
     stats: Stats,
     publish_due: Option<Moment>,
@@ -160,6 +164,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             per_address: PerAddress::new(&parts.settings),
             accept_log_due: now,
             draining: None,
+            surveys: VecDeque::new(),
             stopping: false,
             stats: Stats::new(pulse.routes().len()),
             publish_due: None,
@@ -280,6 +285,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     fn read_mail(&mut self) {
         self.kernel.acknowledge_wake();
+        self.survey();
         for _ in 0..MAIL_PER_TURN {
             match self.mailbox.next() {
                 Some(Mail::Drain) => self.begin_drain(),
@@ -296,7 +302,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     fn read_parcel(&mut self) -> bool {
         match self.mailbox.next_parcel() {
             Some(Parcel::Answer(request, answer)) => self.deliver(request, answer),
-            Some(Parcel::Ask(ask)) => ask.answer(self.stats.latencies.clone()),
+            Some(Parcel::Ask(ask)) => self.tell(ask),
             Some(Parcel::Wake(wake)) => self.wake(Key::unpack(wake.take())),
             None => return false,
         }
@@ -314,6 +320,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         self.accepting = Accepting::Closed;
         let until = self.now + self.parts.settings.drain_time;
         self.draining = Some(Drain { began: self.now, until });
+        self.stats.drain_begins(self.unended());
         for key in self.connections.keys().collect::<Vec<_>>() {
             self.drain(key);
         }

@@ -2,7 +2,8 @@
 //! Knows nothing of how they are shown.
 
 use crate::proto::{CloseReason, Tally};
-use crate::report::Latencies;
+use crate::report::{Counts, DrainAccount, Latencies};
+use crate::wire::refusal::Refusal;
 
 /// One worker's figures.
 #[derive(Debug)]
@@ -33,6 +34,19 @@ pub struct Stats {
     pub turns: u64,
     /// What requests and their stages took.
     pub latencies: Latencies,
+    /// What is known of a drain, once one began.
+    drained: Option<Box<Drained>>,
+}
+
+/// What was so when a drain began, and what only a drain counts.
+#[derive(Debug)]
+struct Drained {
+    /// Connections that were open.
+    open: u64,
+    /// Connections ended by it that had nothing under way.
+    idle: u64,
+    /// The count of each close before it.
+    closes: [u64; CloseReason::ALL.len()],
 }
 
 impl Stats {
@@ -52,7 +66,91 @@ impl Stats {
             closes: [0; CloseReason::ALL.len()],
             turns: 0,
             latencies: Latencies::default(),
+            drained: None,
         }
+    }
+
+    /// A copy by the names that statistics use; `stalls` are counted by who watches. What it takes
+    /// to know is left at zero: the states of connections, and the time.
+    pub fn counts(&self, stalls: u64) -> Counts {
+        let tally = &self.tally;
+        Counts {
+            requests: tally.requests,
+            statuses: [1, 2, 3, 4, 5].map(|class: usize| tally.by_class[class]),
+            accepted: self.accepted,
+            given: self.given,
+            taken: self.taken,
+            bytes_received: self.bytes_received,
+            bytes_sent: self.bytes_sent,
+            turns: self.turns,
+            closes: CloseReason::ALL.map(|why| (why.name(), self.closes[why as usize])).to_vec(),
+            refusals: Refusal::ALL.map(|why| (why.name(), tally.refusals[why as usize])).to_vec(),
+            events: self.events(stalls),
+            routes: tally.by_route.to_vec(),
+            ..Counts::default()
+        }
+    }
+
+    /// What is counted besides, in the order of its names.
+    fn events(&self, stalls: u64) -> Vec<(&'static str, u64)> {
+        let tally = &self.tally;
+        vec![
+            ("accept_aborted", self.accept_aborted),
+            ("accept_exhausted", self.accept_exhausted),
+            ("accept_failed", self.accept_failed),
+            ("connections_given", self.given),
+            ("connections_taken", self.taken),
+            ("handler_panics", tally.panics),
+            ("later_dropped", tally.later_dropped),
+            ("later_expired", tally.later_expired),
+            ("later_unwanted", tally.later_unwanted),
+            ("shed", tally.shed),
+            ("stalls", stalls),
+            ("table_full", self.table_full),
+        ]
+    }
+
+    /// A drain begins with so many connections that have not ended.
+    pub(super) fn drain_begins(&mut self, open: u64) {
+        self.drained = Some(Box::new(Drained { open, idle: 0, closes: self.closes }));
+    }
+
+    /// A drain ends a connection with nothing under way.
+    pub(super) fn drain_ends_idle(&mut self) {
+        if let Some(drained) = &mut self.drained {
+            drained.idle += 1;
+        }
+    }
+
+    /// What became of the connections that were open when a drain began; `None` before one.
+    pub fn drain_account(&self) -> Option<DrainAccount> {
+        let drained = self.drained.as_ref()?;
+        let since = |reasons: &[CloseReason]| -> u64 {
+            let count = |why: &CloseReason| {
+                let at = *why as usize;
+                self.closes[at] - drained.closes[at]
+            };
+            reasons.iter().map(count).sum()
+        };
+        let answered = since(&[
+            CloseReason::ByHandler,
+            CloseReason::ByRequest,
+            CloseReason::Drained,
+            CloseReason::LifetimeOver,
+            CloseReason::RequestsMax,
+        ]);
+        let (left, cut) = (
+            since(&[CloseReason::PeerClosed]),
+            since(&[CloseReason::DrainTimeout, CloseReason::Stopped]),
+        );
+        Some(DrainAccount {
+            open: drained.open,
+            finished: answered.saturating_sub(drained.idle),
+            idle: drained.idle,
+            left,
+            cut,
+            failed: since(&CloseReason::ALL) - answered - left - cut,
+        })
     }
 
     /// Counts a connection's end.
