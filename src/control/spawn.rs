@@ -139,13 +139,17 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
     running.set_lame_duck(plan.settings.lame_duck);
     running.set_addresses(addresses);
     if let Some(stall_time) = plan.settings.stall_time {
-        let pulses = (0..plan.cpus.len()).map(|worker| Arc::clone(board.pulse(worker))).collect();
-        let supervisor = Supervisor::start(clock, stall_time, pulses, instances)
-            .map_err(|error| StartError::Kernel("start the supervisor", error))?;
-        running.set_supervisor(supervisor);
+        running.set_supervisor(supervise(&board, instances, stall_time)?);
     }
     life.enter(Phase::Ready);
     Ok(running)
+}
+
+/// Has the workers with these epoll instances watched.
+fn supervise(board: &Board, instances: Vec<OwnedFd>, stall_time: Duration) -> Result<Supervisor> {
+    let pulses = (0..instances.len()).map(|worker| Arc::clone(board.pulse(worker))).collect();
+    Supervisor::start(board.clock(), stall_time, pulses, instances)
+        .map_err(|error| StartError::Kernel("start the supervisor", error))
 }
 
 /// Where a worker's thread leaves how its start went.
