@@ -6,6 +6,7 @@ mod args;
 mod bench_args;
 #[cfg(feature = "doctor")]
 mod doctor_args;
+mod help;
 #[cfg(feature = "bench")]
 mod source_addresses;
 mod usage;
