@@ -14,9 +14,9 @@ use crate::api::{Board, ServerStatus};
 use crate::proto::CloseReason;
 use crate::report::{Latencies, ServerReport, Stage, Summary, WorkerRow};
 use crate::settings::Balance;
-use crate::sys::{Signals, Woken};
+use crate::sys::{Signal, Signals, Woken};
 use crate::wire::refusal::Refusal;
-use crate::worker::{Mail, Stats};
+use crate::worker::Stats;
 
 /// A worker and where it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,10 @@ impl Running {
         self.members.push(member);
     }
 
+    pub(super) fn ends(&self) -> &Arc<Ends> {
+        &self.ends
+    }
+
     pub(super) fn set_balance(&mut self, balance: Balance) {
         self.balance = balance;
     }
@@ -98,12 +102,12 @@ impl Running {
     /// Accepts no more, finishes what runs, and ends by the setting `drain_time`.
     /// A worker that does not within five seconds more has failed: its application does not return.
     pub fn drain(&self) {
-        self.ends.send(Mail::Drain);
+        self.ends.end(true);
     }
 
     /// Ends at once; what runs is cut.
     pub fn stop(&self) {
-        self.ends.send(Mail::Stop);
+        self.ends.end(false);
     }
 
     /// Waits for every worker to end, and returns what they counted and measured.
@@ -130,29 +134,45 @@ impl Running {
     }
 
     /// Drains at the first signal, stops at the second, and returns once every worker ended.
-    pub(super) fn wait_for_signals(self, signals: &Signals) -> Result<Ended> {
+    /// `SIGHUP`, if it is among `signals`, is for `reload`.
+    pub(super) fn wait_for_signals(
+        self,
+        signals: &Signals,
+        mut reload: impl FnMut(),
+    ) -> Result<Ended> {
         let mut is_draining = false;
         loop {
             if self.ends.is_over(self.members.len()) {
                 return self.wait();
             }
-            self.take_signal(signals, &mut is_draining)?;
+            self.take_signal(signals, &mut is_draining, &mut reload)?;
         }
     }
 
-    fn take_signal(&self, signals: &Signals, is_draining: &mut bool) -> Result<()> {
+    fn take_signal(
+        &self,
+        signals: &Signals,
+        is_draining: &mut bool,
+        reload: &mut impl FnMut(),
+    ) -> Result<()> {
         let woken = signals
             .wait_or_wake(&self.ends.event, self.ends.left())
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
-        if let Woken::Signal(signal) = woken {
-            if *is_draining {
+        match woken {
+            Woken::Signal(Signal::Hangup) if *is_draining => {
+                log::warn!("nothing is reloaded while the server drains");
+            }
+            Woken::Signal(Signal::Hangup) => reload(),
+            Woken::Signal(signal) if *is_draining => {
                 log::info!("{signal:?} again: stopping at once");
                 self.stop();
-            } else {
+            }
+            Woken::Signal(signal) => {
                 log::info!("{signal:?}: draining; once more stops at once");
                 self.drain();
                 *is_draining = true;
             }
+            Woken::Timeout | Woken::Wake => {}
         }
         Ok(())
     }
