@@ -8,11 +8,14 @@ use std::sync::LazyLock;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use super::ReportFormat;
 #[cfg(feature = "bench")]
 use super::bench_args::{BenchArgs, ReportArgs};
+use super::help::{AFTER_HELP, AFTER_LONG_HELP, CONFIG_HELP};
+#[cfg(feature = "bench")]
+use super::help::{BENCH_HELP, BENCH_LONG_HELP, REPORT_HELP};
 use super::values::{BalanceName, Polling, Size, Time, listen_address, network, number, workers};
 use super::version;
+use super::{LogLevel, ReportFormat};
 use crate::settings::{ClientAddressField, Network, Settings, WhenFull};
 
 /// Serves HTTP/1.1, one pinned worker per CPU, nothing shared between them.
@@ -39,6 +42,9 @@ pub(super) enum SubcommandArgs {
     /// Measure a server: rates and latencies that can be trusted
     #[command(after_help = BENCH_HELP, after_long_help = BENCH_LONG_HELP)]
     Bench(BenchArgs),
+    /// Check or print the configuration
+    #[command(after_help = CONFIG_HELP)]
+    Config(ConfigArgs),
     #[cfg(feature = "bench")]
     /// Put recorded latencies together, or compare them
     #[command(after_help = REPORT_HELP)]
@@ -48,56 +54,32 @@ pub(super) enum SubcommandArgs {
     Serve(ServeArgs),
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(super) what: ConfigWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigWhat {
+    /// Say whether `serve` with these flags could start; binds nothing
+    Check(ServeArgs),
+    /// Print a file with every key, its default and why
+    Default,
+    /// Print what is in force with these flags, and where each value comes from
+    Print(PrintArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PrintArgs {
+    /// One line of JSON for programs
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) serve: ServeArgs,
+}
+
 static LONG_VERSION: LazyLock<String> = LazyLock::new(version::long);
-
-#[cfg(feature = "bench")]
-const REPORT_HELP: &str = "\
-Examples:
-  corelane report monday.hlog tuesday.hlog --hgrm both.hgrm
-      The latencies of both, without loss.
-  corelane report --compare before.hlog after.hlog
-      Whether the second differs from the first, by the figures of each second.";
-
-#[cfg(feature = "bench")]
-const BENCH_HELP: &str = "Times: 500ms, 10s, 2m.";
-
-#[cfg(feature = "bench")]
-const BENCH_LONG_HELP: &str = "\
-Times: 500ms, 10s, 2m.
-
-Examples:
-  corelane bench http://127.0.0.1:8080/
-      As much as 64 connections get, each asking again when it is answered.
-  corelane bench --rate 50000 http://127.0.0.1:8080/
-      50,000 requests a second, whatever the server does: latencies as users have them.
-  corelane bench --rate 20000 --fail-if 'p99>500us' --hgrm a.hgrm http://127.0.0.1:8080/json
-      For a pipeline: exit code 3 if P99 is above 500 µs; keep the distribution.
-  corelane bench --pipeline 16 --raw get.raw --raw post.raw http://127.0.0.1:8080
-      Requests from files, in turns, 16 under way on each connection.
-
-Exit codes: 0 measured, 1 failed, 2 wrong usage, 3 a condition of --fail-if holds.";
-
-const AFTER_HELP: &str = "\
-Sizes: 16k, 1m or bytes. Times: 500ms, 10s, 2m.
-Each flag has a variable, such as CORELANE_IDLE_TIME for --idle-time; the flag wins.";
-
-const AFTER_LONG_HELP: &str = "\
-Sizes: 16k, 1m or bytes. Times: 500ms, 10s, 2m.
-A flag wins over its variable, its variable over the default.
-
-Examples:
-  corelane
-      Serve on http://127.0.0.1:8080/ with one worker per CPU.
-  corelane --listen 127.0.0.1:9000 --listen [::1]:9000 --workers 2
-      Two addresses, two workers.
-  corelane --listen :8080 --body-bytes-max 16m --idle-time 30s
-      Every IPv4 address; larger bodies, shorter patience.
-  corelane --report json --hgrm latency.hgrm > report.json
-      Keep the figures: the report of the whole run and its latency distribution.
-  CORELANE_LISTEN=127.0.0.1:8080,[::1]:8080 corelane
-      The same by variables, several addresses with commas.
-
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Switch {
@@ -138,6 +120,14 @@ impl From<AddressField> for ClientAddressField {
 /// One flag for each field of [`Settings`], and what concerns the program alone.
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
+    /// Where the settings without flag or variable come from
+    ///
+    /// A TOML file whose keys are these flags without their dashes, and the routes. Without this,
+    /// /etc/corelane/corelane.toml if there is one. `corelane config default` prints one.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
     /// Listen here; may be repeated
     ///
     /// 127.0.0.1:8080, [::1]:8080 or localhost:8080 (a name's first IPv4 address or else its
@@ -165,6 +155,10 @@ pub(super) struct ServeArgs {
     /// HdrHistogram's percentile format, in milliseconds, of all workers together.
     #[arg(long, env = "CORELANE_HGRM", value_name = "FILE")]
     pub(super) hgrm: Option<PathBuf>,
+
+    /// What is logged, on standard error
+    #[arg(long, env = "CORELANE_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub(super) log_level: LogLevel,
 
     /// Bytes of a request's head; beyond: 431
     #[arg(long, env = "CORELANE_HEAD_BYTES_MAX", value_name = "SIZE", help_heading = LIMITS)]
@@ -460,6 +454,11 @@ fn size(bytes: usize) -> Size {
     Size(bytes as u64)
 }
 
+/// The variable that stands for a flag, which is named without its dashes.
+pub(super) fn variable(name: &str) -> String {
+    format!("CORELANE_{}", name.replace('-', "_").to_uppercase())
+}
+
 /// The parser of the whole command line; `brief` keeps each flag's help to a line.
 pub(super) fn command(brief: bool) -> clap::Command {
     let set = |command: clap::Command| {
@@ -473,7 +472,7 @@ pub(super) fn command(brief: bool) -> clap::Command {
                 .allow_negative_numbers(takes_values)
         })
     };
-    set(Args::command()).mut_subcommands(set)
+    set(Args::command()).mut_subcommands(|command| set(command).mut_subcommands(set))
 }
 
 #[cfg(test)]
@@ -492,8 +491,7 @@ mod tests {
         let serve = command.find_subcommand("serve").unwrap();
         for arg in command.get_arguments().chain(serve.get_arguments()) {
             let long = arg.get_long().expect("no positional arguments");
-            let variable = format!("CORELANE_{}", long.replace('-', "_").to_uppercase());
-            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(variable.as_str()));
+            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(variable(long).as_str()));
         }
     }
 }
