@@ -156,6 +156,11 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
     InForce::new(&serve, &matches, &words).map(|in_force| Command::Serve(in_force.plan))
 }
 
+/// The parser of the command line, for completions and manual pages.
+pub fn command_line() -> clap::Command {
+    args::command(false)
+}
+
 /// What `corelane config` prints.
 fn tell(what: &ConfigWhat, given: &ArgMatches, words: &[OsString]) -> Exit {
     let text = match what {

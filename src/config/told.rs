@@ -1,13 +1,12 @@
 //! What `corelane config` prints: that all is right, what is in force, or a file with every key.
 //! Knows no setting by name.
 
-use serde_json::{Value, json};
-
 use super::args::{self, ConfigWhat};
 use super::file::File;
 use super::merge::{InForce, Origin};
 use super::values::Size;
 use crate::app::configured::{Answer, Application, RouteSpec};
+use crate::report::Json;
 
 /// A file with every key, its default, its unit and why.
 const DEFAULT_FILE: &str = include_str!("../../packaging/corelane.toml");
@@ -75,17 +74,13 @@ fn to_text(in_force: &InForce) -> String {
         (name, value.unwrap_or_else(|| "-".to_owned()), origin)
     });
     let mut rows: Vec<(String, String, String)> = rows.collect();
-    match &in_force.plan.application {
-        Application::Demo => rows.push(("demo".into(), "true".into(), demo_origin(in_force))),
-        Application::Routes(routes) => {
-            let lines = in_force.file.iter().flat_map(|file| &file.route_lines);
-            let row = |(route, line): (&RouteSpec, &usize)| {
-                let what = format!("{} {} {}", route.method.name(), route.path, answered(route));
-                ("route".to_owned(), what, place(*line))
-            };
-            rows.extend(routes.iter().zip(lines).map(row));
-        }
+    if in_force.plan.application == Application::Demo {
+        rows.push(("demo".into(), "true".into(), demo_origin(in_force)));
     }
+    rows.extend(routes(in_force).into_iter().map(|(route, line)| {
+        let what = format!("{} {} {}", route.method.name(), route.path, answered(route));
+        ("route".to_owned(), what, place(line))
+    }));
     let width = |of: fn(&(String, String, String)) -> &str| {
         rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0)
     };
@@ -113,33 +108,40 @@ fn answered(route: &RouteSpec) -> String {
     }
 }
 
-fn to_json(in_force: &InForce) -> Value {
+fn to_json(in_force: &InForce) -> Json {
+    let text = |text: Option<String>| text.map_or(Json::Null, Json::Text);
+    let line = |line: usize| Json::Unsigned(line as u64);
     let file = in_force.file.as_ref().map(|file| file.path.display().to_string());
     let setting = |Row { name, value, origin }: Row| {
-        let origin = match origin {
-            Origin::Flag => json!({ "kind": "flag", "flag": format!("--{name}") }),
-            Origin::Variable(variable) => json!({ "kind": "variable", "variable": variable }),
-            Origin::File(line) => json!({ "kind": "file", "file": file, "line": line }),
-            Origin::Default => json!({ "kind": "default" }),
+        let (kind, more) = match origin {
+            Origin::Flag => ("flag", vec![("flag", Json::text(format!("--{name}")))]),
+            Origin::Variable(variable) => ("variable", vec![("variable", Json::Text(variable))]),
+            Origin::File(at) => ("file", vec![("file", text(file.clone())), ("line", line(at))]),
+            Origin::Default => ("default", Vec::new()),
         };
-        json!({ "name": name, "value": value, "origin": origin })
+        let origin = Json::object([("kind", Json::text(kind))].into_iter().chain(more));
+        Json::object([("name", Json::Text(name)), ("value", text(value)), ("origin", origin)])
     };
-    let routes = match &in_force.plan.application {
-        Application::Demo => Vec::new(),
-        Application::Routes(routes) => {
-            let lines = in_force.file.iter().flat_map(|file| &file.route_lines);
-            let row = |(route, line): (&RouteSpec, &usize)| {
-                let (method, path) = (route.method.name(), &route.path);
-                json!({ "method": method, "path": path, "answer": answered(route), "line": line })
-            };
-            routes.iter().zip(lines).map(row).collect()
-        }
+    let route = |(route, at): (&RouteSpec, usize)| {
+        Json::object([
+            ("method", Json::text(route.method.name())),
+            ("path", Json::text(route.path.as_str())),
+            ("answer", Json::Text(answered(route))),
+            ("line", line(at)),
+        ])
     };
-    json!({
-        "schema": SCHEMA,
-        "file": file,
-        "settings": rows(in_force).into_iter().map(setting).collect::<Vec<_>>(),
-        "demo": in_force.plan.application == Application::Demo,
-        "routes": routes,
-    })
+    Json::object([
+        ("schema", Json::text(SCHEMA)),
+        ("file", text(file.clone())),
+        ("settings", Json::List(rows(in_force).into_iter().map(setting).collect())),
+        ("demo", Json::Bool(in_force.plan.application == Application::Demo)),
+        ("routes", Json::List(routes(in_force).into_iter().map(route).collect())),
+    ])
+}
+
+/// The routes with their lines.
+fn routes(in_force: &InForce) -> Vec<(&RouteSpec, usize)> {
+    let Application::Routes(routes) = &in_force.plan.application else { return Vec::new() };
+    let lines = in_force.file.iter().flat_map(|file| &file.route_lines).copied();
+    routes.iter().zip(lines).collect()
 }
