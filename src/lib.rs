@@ -28,7 +28,7 @@
 //!
 //! | you want | look at |
 //! |---|---|
-//! | to start, stop and drain a server | [`Server`], [`Running`] |
+//! | to start, stop, drain and reload a server | [`Server`], [`Running`], [`Reloader`] |
 //! | to choose handlers by method and path | [`Router`] |
 //! | to read a request | [`Request`] |
 //! | to answer one | [`Response`], [`Status`], [`Bytes`] |
@@ -148,7 +148,7 @@ pub use api::{
     Source, Taken, Waker, WorkerInfo,
 };
 pub use app::Router;
-pub use control::{Result, Running, Server, StartError};
+pub use control::{Reloader, Result, Running, Server, StartError};
 pub use mem::Bytes;
 pub use settings::{Balance, ClientAddressField, Network, Settings, WhenFull};
 pub use testing::TestClient;

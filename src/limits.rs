@@ -46,6 +46,9 @@ pub const GATHER_BYTES: usize = 64 * 1024;
 /// their head: a copy this small costs less than the second I/O vector.
 pub const INLINE_BODY_BYTES_MAX: usize = 16 * 1024;
 
+/// Bytes of a body that a route of the program may be given by a file: every worker has a copy.
+pub const ROUTE_BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 /// Bytes asked of the source of a streamed answer at a time: two pieces fill what is gathered.
 pub const PIECE_BYTES: usize = GATHER_BYTES / 2;
 

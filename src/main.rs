@@ -17,9 +17,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use corelane::app::welcome::welcome;
+use corelane::app::configured::factory;
+use corelane::app::{Router, configured::Application};
 use corelane::config::{self, Command, Exit, ReportFormat, ServePlan, Stream};
-use corelane::control::{Running, log_to_stderr};
+use corelane::control::{Reloader, Running, log_to_stderr};
 use corelane::report::{ServerReport, TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
 use corelane::{Server, StartError};
 
@@ -79,20 +80,69 @@ fn leave(exit: &Exit) -> ExitCode {
     ExitCode::from(exit.code)
 }
 
-fn serve(plan: ServePlan) -> Result<(), Failure> {
+fn serve(mut plan: ServePlan) -> Result<(), Failure> {
+    log::set_max_level(plan.log_level.into());
+    note_file(&plan);
     let mut server =
-        Server::bind(&plan.listen[..]).activated().pin(plan.pin).settings(plan.settings);
+        Server::bind(&plan.listen[..]).activated().pin(plan.pin).settings(plan.settings.clone());
     if let Some(admin) = plan.admin {
         server = server.admin(admin);
     }
     if let Some(workers) = plan.workers {
         server = server.workers(workers);
     }
-    let report = server.run_with(welcome, announce)?.report();
+    let application = factory(plan.application.clone());
+    let reload = |reloader: &Reloader<Router>| reload(&mut plan, reloader);
+    let report = server.run_reloading(application, announce, reload)?.report();
     let written = plan.hgrm.map_or(Ok(()), |path| write_distribution(&report, &path));
     // A run cannot be had again: what can be kept of it is kept.
     print_report(&report, plan.report)?;
     written
+}
+
+/// Reads the configuration again and has the server go on with it; nothing changes if it is wrong.
+fn reload(plan: &mut ServePlan, reloader: &Reloader<Router>) {
+    let new = match config::parse(std::env::args_os()) {
+        Ok(Command::Serve(new)) => new,
+        // The words are the same, so it is a server again.
+        Ok(_) => return,
+        Err(exit) => {
+            let why = exit.text.trim_end().replace("error: ", "").replace("\nhint: ", "; ");
+            log::error!("nothing is reloaded: {why}");
+            return;
+        }
+    };
+    match reloader.reload(new.settings.clone(), factory(new.application.clone())) {
+        Ok(fixed) => {
+            log::set_max_level(new.log_level.into());
+            let mut fixed: Vec<String> = fixed.iter().map(|name| name.replace('_', "-")).collect();
+            let outside = [
+                ("admin", new.admin != plan.admin),
+                ("listen", new.listen != plan.listen),
+                ("pin", new.pin != plan.pin),
+                ("workers", new.workers != plan.workers),
+            ];
+            let changed = outside.iter().filter(|(_, is_changed)| *is_changed);
+            fixed.extend(changed.map(|(name, _)| (*name).to_owned()));
+            let ServePlan { admin, listen, pin, workers, .. } = plan.clone();
+            *plan = ServePlan { admin, listen, pin, workers, ..new };
+            log::info!("reloaded");
+            note_file(plan);
+            if !fixed.is_empty() {
+                log::warn!("needs a restart: {}", fixed.join(", "));
+            }
+        }
+        Err(error) => log::error!("nothing is reloaded: {error}"),
+    }
+}
+
+/// Tells which file is in force.
+fn note_file(plan: &ServePlan) {
+    let Some(path) = &plan.config else { return };
+    log::info!("configured by {}", path.display());
+    if matches!(&plan.application, Application::Routes(routes) if routes.is_empty()) {
+        log::warn!("no `[[route]]` and no `demo = true`: everything is answered 404");
+    }
 }
 
 fn write_distribution(report: &ServerReport, path: &Path) -> Result<(), Failure> {

@@ -100,8 +100,11 @@ fn calls(client: &mut Client) -> (u64, u64) {
 
 /// Sends `batch`, which has `depth` answers, until 10,000 requests were answered.
 fn expect_none(batch: impl AsRef<[u8]>, depth: usize) {
-    let server = server();
-    let mut client = Client::to(&server);
+    expect_none_of(&server(), batch, depth);
+}
+
+fn expect_none_of(server: &Running, batch: impl AsRef<[u8]>, depth: usize) {
+    let mut client = Client::to(server);
     let round = |client: &mut Client| {
         client.send(&batch);
         for _ in 0..depth {
@@ -183,6 +186,37 @@ fn bodies_allocate_nothing() {
     expect_none(post("/echo", "", b"a small body"), 1);
     let head = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     expect_none([head.as_bytes(), &chunked(b"a small body", 5)].concat(), 1);
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn routes_made_of_data_allocate_nothing() {
+    use corelane::app::configured::{Answer, Application, Fixed, RouteSpec, factory};
+    use corelane::{Method, Status};
+
+    let fixed = |len: usize| {
+        let fields = vec![("X-Made-By".to_owned(), "hand".to_owned())];
+        let body = Some(vec![b'x'; len].into());
+        Answer::Fixed(Fixed { status: Status::OK, fields, body, is_text: true })
+    };
+    let routes = [("/small", fixed(10)), ("/large", fixed(100_000)), ("/health", Answer::Health)];
+    let spec = |(path, answer): (&str, Answer)| RouteSpec {
+        method: Method::Get,
+        path: path.to_owned(),
+        answer,
+    };
+    let application = factory(Application::Routes(routes.into_iter().map(spec).collect()));
+    let server = serve(Settings::default(), move |worker| {
+        application(worker).get("/calls", |_, res| {
+            let (allocated, freed) = CALLS.get();
+            res.text(format_args!("{allocated} {freed}"))
+        })
+    });
+    for path in ["/small", "/health", "/large"] {
+        expect_none_of(&server, get(path), 1);
+    }
+    let batch = [get("/small"), get("/health")].concat().repeat(8);
+    expect_none_of(&server, batch, 16);
 }
 
 #[test]

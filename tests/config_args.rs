@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process;
 use std::time::Duration;
 
-use corelane::config::{Command, Exit, ReportFormat, ServePlan, Stream, parse};
+use corelane::app::configured::Application;
+use corelane::config::{Command, Exit, LogLevel, ReportFormat, ServePlan, Stream, parse};
 use corelane::limits;
 use corelane::settings::{Balance, ClientAddressField, Network, Settings, WhenFull};
 
@@ -45,6 +46,9 @@ fn shown(line: &str) -> String {
 #[test]
 fn nothing_said_is_serve_with_every_default() {
     let expected = ServePlan {
+        config: None,
+        application: Application::Demo,
+        log_level: LogLevel::Info,
         listen: vec!["127.0.0.1:8080".parse().unwrap()],
         workers: None,
         pin: true,

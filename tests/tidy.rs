@@ -26,7 +26,7 @@ const ROOMS: [(&str, u8, &str); 17] = [
     ("worker", 4, "sys mem wire report api proto"),
     ("testing", 4, "sys mem wire report api proto app"),
     ("control", 5, "sys mem wire report api proto app worker"),
-    ("config", 5, ""),
+    ("config", 5, "wire report app"),
     ("bench", 5, "sys mem wire report"),
     ("main", 6, "report app control config bench doctor"),
 ];

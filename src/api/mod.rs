@@ -26,7 +26,7 @@ pub use panicked::panic_message;
 pub use pulse::{Beat, NO_ROUTE, Place, Pulse, RouteSlot};
 pub use reply::Reply;
 pub use request::{Params, Request, RequestParts, accepts_json};
-pub use response::{Body, Responded, Response};
+pub use response::{Body, Responded, Response, field_fault};
 pub use stream::{Intake, Piece, Pull, Sink, Source, Taken};
 pub use timing::Timing;
 pub use worker_info::{Board, ServerStatus, WorkerInfo, WorkerStatus};

@@ -1,8 +1,8 @@
 //! What a worker shows of its present turn while it has it: when it began and the route at work.
 //! Knows nothing of who looks, nor of when a turn is too long.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Moment;
 
@@ -66,7 +66,8 @@ pub struct Pulse {
     began: AtomicU64,
     slot: RouteSlot,
     worker: usize,
-    routes: OnceLock<Vec<String>>,
+    /// Changed when the application is; read where something is told.
+    routes: Mutex<Arc<[String]>>,
     /// Turns that were found to be too long. Written by who looks, which is seldom.
     stalls: AtomicU64,
 }
@@ -112,19 +113,24 @@ impl Pulse {
             began: AtomicU64::new(0),
             slot: RouteSlot::default(),
             worker,
-            routes: OnceLock::new(),
+            routes: Mutex::new(Arc::new([])),
             stalls: AtomicU64::new(0),
         }
     }
 
-    /// Notes the templates of the application's routes; the first note stays.
+    /// Notes the templates of the application's routes.
     pub fn name_routes(&self, routes: Vec<String>) {
-        self.routes.get_or_init(|| routes);
+        *self.lock_routes() = routes.into();
     }
 
     /// The templates of the application's routes.
-    pub fn routes(&self) -> &[String] {
-        self.routes.get().map_or(&[], Vec::as_slice)
+    pub fn routes(&self) -> Arc<[String]> {
+        Arc::clone(&self.lock_routes())
+    }
+
+    fn lock_routes(&self) -> MutexGuard<'_, Arc<[String]>> {
+        // One pointer: it is whole, whoever panicked.
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A turn began.
@@ -213,8 +219,9 @@ mod tests {
         let pulse = Pulse::new(3);
         assert_eq!(pulse.name_of(Place::Route(0)), "worker 3: route number 0");
         pulse.name_routes(vec!["GET /users/{id}".to_owned()]);
-        pulse.name_routes(Vec::new());
         assert_eq!(pulse.name_of(Place::Route(0)), "worker 3: GET /users/{id}");
+        pulse.name_routes(vec!["GET /".to_owned()]);
+        assert_eq!(pulse.name_of(Place::Route(0)), "worker 3: GET /", "another application");
         assert_eq!(pulse.name_of(Place::Handler), "worker 3: a handler without a route");
     }
 }

@@ -113,12 +113,9 @@ impl<'a> Response<'a> {
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Response<'a> {
         let value = value.as_ref();
-        if !encode::is_token(name.as_bytes()) || !encode::is_field_value(value) {
-            self.fault = Some(format!("{name:?} is not a field, or its value has forbidden bytes"));
-        } else if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
-            self.fault = Some(format!("`{name}` is set by the server"));
-        } else {
-            self.outbox.add_field(name, value);
+        match field_fault(name, value) {
+            None => self.outbox.add_field(name, value),
+            fault => self.fault = fault,
         }
         self
     }
@@ -277,6 +274,16 @@ impl<'a> Response<'a> {
         self.outbox.set_status(self.status);
         Ok(self.outbox)
     }
+}
+
+/// Why [`Response::header`] would not send this field, if it would not.
+#[inline]
+pub fn field_fault(name: &str, value: &[u8]) -> Option<String> {
+    if !encode::is_token(name.as_bytes()) || !encode::is_field_value(value) {
+        return Some(format!("{name:?} is not a field, or its value has forbidden bytes"));
+    }
+    let is_ours = OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+    is_ours.then(|| format!("`{name}` is set by the server"))
 }
 
 /// Fields that follow from the framing and the connection, not from the handler.

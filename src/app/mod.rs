@@ -1,6 +1,8 @@
 //! Ready-made applications on the same interface as everyone's.
 //! Knows no protocols, no workers and no sockets.
 
+#[cfg(feature = "cli")]
+pub mod configured;
 mod latency;
 mod route_tree;
 mod router;

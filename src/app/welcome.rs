@@ -59,7 +59,7 @@ pub fn welcome(worker: &WorkerInfo) -> Router {
 }
 
 /// Gives the body back with the type it came with.
-fn echo(request: &Request<'_>, response: Response<'_>) -> HandlerResult {
+pub(super) fn echo(request: &Request<'_>, response: Response<'_>) -> HandlerResult {
     let response = match request.header("content-type") {
         Some(content_type) => response.content_type(content_type),
         None => response,

@@ -8,18 +8,18 @@ use std::sync::LazyLock;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use super::ReportFormat;
 #[cfg(feature = "bench")]
 use super::bench_args::{BenchArgs, ReportArgs};
 #[cfg(feature = "doctor")]
 use super::doctor_args::{self, DoctorArgs};
-use super::help::{AFTER_HELP, AFTER_LONG_HELP};
+use super::help::{AFTER_HELP, AFTER_LONG_HELP, CONFIG_HELP};
 #[cfg(feature = "bench")]
 use super::help::{BENCH_HELP, BENCH_LONG_HELP, REPORT_HELP};
 use super::values::{
     AdminAddress, BalanceName, Polling, Size, Time, listen_address, network, number, workers,
 };
 use super::version;
+use super::{LogLevel, ReportFormat};
 use crate::settings::{ClientAddressField, Network, Settings, WhenFull};
 
 /// Serves HTTP/1.1, one pinned worker per CPU, nothing shared between them.
@@ -46,6 +46,9 @@ pub(super) enum SubcommandArgs {
     /// Measure a server: rates and latencies that can be trusted
     #[command(after_help = BENCH_HELP, after_long_help = BENCH_LONG_HELP)]
     Bench(BenchArgs),
+    /// Check or print the configuration
+    #[command(after_help = CONFIG_HELP)]
+    Config(ConfigArgs),
     #[cfg(feature = "doctor")]
     /// Look at the machine: what of it costs connections or latency, and what to do
     #[command(after_help = doctor_args::HELP)]
@@ -57,6 +60,31 @@ pub(super) enum SubcommandArgs {
     /// Serve until told to stop (what `corelane` alone does too)
     #[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
     Serve(ServeArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(super) what: ConfigWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigWhat {
+    /// Say whether `serve` with these flags could start; binds nothing
+    Check(ServeArgs),
+    /// Print a file with every key, its default and why
+    Default,
+    /// Print what is in force with these flags, and where each value comes from
+    Print(PrintArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PrintArgs {
+    /// One line of JSON for programs
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) serve: ServeArgs,
 }
 
 static LONG_VERSION: LazyLock<String> = LazyLock::new(version::long);
@@ -100,6 +128,14 @@ impl From<AddressField> for ClientAddressField {
 /// One flag for each field of [`Settings`], and what concerns the program alone.
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
+    /// Where the settings without flag or variable come from
+    ///
+    /// A TOML file whose keys are these flags without their dashes, and the routes. Without this,
+    /// /etc/corelane/corelane.toml if there is one. `corelane config default` prints one.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
     /// Listen here; may be repeated
     ///
     /// 127.0.0.1:8080, [::1]:8080 or localhost:8080 (a name's first IPv4 address or else its
@@ -135,6 +171,10 @@ pub(super) struct ServeArgs {
     /// HdrHistogram's percentile format, in milliseconds, of all workers together.
     #[arg(long, env = "CORELANE_HGRM", value_name = "FILE")]
     pub(super) hgrm: Option<PathBuf>,
+
+    /// What is logged, on standard error
+    #[arg(long, env = "CORELANE_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub(super) log_level: LogLevel,
 
     /// Bytes of a request's head; beyond: 431
     #[arg(long, env = "CORELANE_HEAD_BYTES_MAX", value_name = "SIZE", help_heading = LIMITS)]
@@ -437,6 +477,11 @@ fn size(bytes: usize) -> Size {
     Size(bytes as u64)
 }
 
+/// The variable that stands for a flag, which is named without its dashes.
+pub(super) fn variable(name: &str) -> String {
+    format!("CORELANE_{}", name.replace('-', "_").to_uppercase())
+}
+
 /// The parser of the whole command line; `brief` keeps each flag's help to a line.
 pub(super) fn command(brief: bool) -> clap::Command {
     let set = |command: clap::Command| {
@@ -450,7 +495,7 @@ pub(super) fn command(brief: bool) -> clap::Command {
                 .allow_negative_numbers(takes_values)
         })
     };
-    set(Args::command()).mut_subcommands(set)
+    set(Args::command()).mut_subcommands(|command| set(command).mut_subcommands(set))
 }
 
 #[cfg(test)]
@@ -469,8 +514,7 @@ mod tests {
         let serve = command.find_subcommand("serve").unwrap();
         for arg in command.get_arguments().chain(serve.get_arguments()) {
             let long = arg.get_long().expect("no positional arguments");
-            let variable = format!("CORELANE_{}", long.replace('-', "_").to_uppercase());
-            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(variable.as_str()));
+            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(variable(long).as_str()));
         }
     }
 }

@@ -29,11 +29,13 @@ Exit codes: 0 measured, 1 failed, 2 wrong usage, 3 a condition of --fail-if hold
 
 pub(super) const AFTER_HELP: &str = "\
 Sizes: 16k, 1m or bytes. Times: 500ms, 10s, 2m.
-Each flag has a variable, such as CORELANE_IDLE_TIME for --idle-time; the flag wins.";
+Each flag has a variable, such as CORELANE_IDLE_TIME for --idle-time, and a key of the
+configuration file, idle-time; the flag wins, then the variable.";
 
 pub(super) const AFTER_LONG_HELP: &str = "\
 Sizes: 16k, 1m or bytes. Times: 500ms, 10s, 2m.
-A flag wins over its variable, its variable over the default.
+A flag wins over its variable, its variable over the key of the same name in the
+configuration file (`corelane config default` prints one), that over the default.
 
 Examples:
   corelane
@@ -47,4 +49,19 @@ Examples:
   CORELANE_LISTEN=127.0.0.1:8080,[::1]:8080 corelane
       The same by variables, several addresses with commas.
 
+SIGHUP reads the configuration again: limits, times, routes and the log level change at
+once, connections stay, and a file with a mistake changes nothing.
+
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.";
+
+pub(super) const CONFIG_HELP: &str = "\
+The file is TOML, its keys are the flags of `corelane serve` without their dashes. It is
+/etc/corelane/corelane.toml if that exists, or the one that --config or CORELANE_CONFIG names.
+
+Examples:
+  corelane config default > corelane.toml
+      A file with every key, its default and why.
+  corelane config check --config corelane.toml
+      Read it as `serve` would, without serving; exit code 2 if anything is wrong.
+  corelane config print --idle-time 30s
+      What would be in force with these flags, and where each value comes from.";

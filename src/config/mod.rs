@@ -1,14 +1,18 @@
-//! Raw arguments in, a validated command out. Knows nothing of workers and of what runs the
-//! command, prints nothing and ends no process.
+//! Raw arguments, variables and a file in, a validated command out. Knows nothing of workers and
+//! of what runs the command, prints nothing and ends no process.
 
 mod args;
 #[cfg(feature = "bench")]
 mod bench_args;
 #[cfg(feature = "doctor")]
 mod doctor_args;
+mod file;
 mod help;
+mod merge;
+mod routes;
 #[cfg(feature = "bench")]
 mod source_addresses;
+mod told;
 mod usage;
 mod values;
 mod version;
@@ -22,15 +26,18 @@ use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches, ValueEnum};
+use log::LevelFilter;
 
-use self::args::{Args, ServeArgs, SubcommandArgs, Switch};
+use self::args::{Args, ConfigWhat, ServeArgs, SubcommandArgs, Switch};
 #[cfg(feature = "bench")]
 pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder, Url};
 #[cfg(feature = "doctor")]
 pub use self::doctor_args::DoctorOrder;
+use self::merge::{InForce, PlanFault};
 pub use self::values::ValueError;
+use crate::app::configured::Application;
 use crate::limits;
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
 
 /// What the program is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +58,12 @@ pub enum Command {
 /// Everything `corelane serve` was told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServePlan {
+    /// The file that was read, if there is one.
+    pub config: Option<PathBuf>,
+    /// What to serve.
+    pub application: Application,
+    /// What to log.
+    pub log_level: LogLevel,
     /// Where to listen: 1 to [`limits::LISTENERS_MAX`] addresses, none twice except with port 0.
     pub listen: Vec<SocketAddr>,
     /// Worker threads; `None`: one for each CPU that may be used.
@@ -79,6 +92,34 @@ pub enum ReportFormat {
     None,
 }
 
+/// What is logged: this and what is worse.
+// In the order in which help should offer them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What failed
+    Error,
+    /// What should be looked at
+    Warn,
+    /// What happens seldom
+    Info,
+    /// What is of use to developers
+    Debug,
+    /// Nothing
+    Off,
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> LevelFilter {
+        match level {
+            LogLevel::Error => LevelFilter::Error,
+            LogLevel::Warn => LevelFilter::Warn,
+            LogLevel::Info => LevelFilter::Info,
+            LogLevel::Debug => LevelFilter::Debug,
+            LogLevel::Off => LevelFilter::Off,
+        }
+    }
+}
+
 /// Where a text belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -88,22 +129,23 @@ pub enum Stream {
     Stdout,
 }
 
-/// The end of the program before it began: help, version or wrong usage.
+/// The end of the program before it began: help, version, what `config` tells, or wrong usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
     /// What to print as it is; ends in a newline.
     pub text: String,
     /// Where to print it.
     pub stream: Stream,
-    /// Exit code: 0 for help and version, 2 for wrong usage.
+    /// Exit code: 2 for wrong usage, else 0.
     pub code: u8,
 }
 
 /// Reads a command line, program name first as [`std::env::args_os`] gives it, and the
-/// `CORELANE_` variables of the environment. Names given to `--listen` are looked up.
+/// `CORELANE_` variables of the environment; of `serve` and `config`, the configuration file too.
+/// Names given to `--listen` are looked up.
 ///
 /// # Errors
-/// [`Exit`] where there is nothing to run: help or version were asked for, or the usage is wrong.
+/// [`Exit`] where there is nothing to run: a text was asked for, or the usage is wrong.
 pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
     let words: Vec<OsString> = args.collect();
     let brief = words.iter().any(|word| word == "-h");
@@ -111,20 +153,34 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
     let (args, matches) = parsed
         .and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)))
         .map_err(|error| usage::exit_for(&error, &words))?;
-    let plan = match args.command {
+    let serve = match args.command {
         #[cfg(feature = "bench")]
         Some(SubcommandArgs::Bench(bench)) => return bench_order(bench.into()),
         #[cfg(feature = "bench")]
         Some(SubcommandArgs::Report(report)) => return report_order(report.into()),
         #[cfg(feature = "doctor")]
         Some(SubcommandArgs::Doctor(doctor)) => return Ok(Command::Doctor(doctor.into())),
-        Some(SubcommandArgs::Serve(serve)) => {
-            let given = matches.subcommand_matches("serve").unwrap_or(&matches);
-            serve_plan(serve, given, &words)
-        }
-        None => serve_plan(args.serve, &matches, &words),
+        Some(SubcommandArgs::Config(order)) => return Err(tell(&order.what, &matches, &words)),
+        Some(SubcommandArgs::Serve(serve)) => serve,
+        None => args.serve,
     };
-    plan.map(Command::Serve)
+    InForce::new(&serve, &matches, &words).map(|in_force| Command::Serve(in_force.plan))
+}
+
+/// The parser of the command line, for completions and manual pages.
+pub fn command_line() -> clap::Command {
+    args::command(false)
+}
+
+/// What `corelane config` prints.
+fn tell(what: &ConfigWhat, given: &ArgMatches, words: &[OsString]) -> Exit {
+    let text = match what {
+        ConfigWhat::Default => Ok(told::default_file()),
+        ConfigWhat::Check(serve) | ConfigWhat::Print(args::PrintArgs { serve, .. }) => {
+            InForce::new(serve, given, words).map(|in_force| told::in_force(what, &in_force))
+        }
+    };
+    text.map_or_else(|exit| exit, |text| Exit { text, stream: Stream::Stdout, code: 0 })
 }
 
 #[cfg(feature = "bench")]
@@ -157,20 +213,31 @@ fn report_order(order: ReportOrder) -> Result<Command, Exit> {
     Ok(Command::Report(order))
 }
 
-fn serve_plan(
+/// Checks what the values mean together.
+fn plan(
     mut args: ServeArgs,
     given: &ArgMatches,
-    words: &[OsString],
-) -> Result<ServePlan, Exit> {
+    application: Application,
+) -> Result<ServePlan, PlanFault> {
     check_listen(&args.listen)?;
     let admin = admin_address(&args)?;
+    if let Some(workers) = args.workers
+        && workers.get() > limits::WORKERS_MAX
+    {
+        let reason = format!(": {workers} are more than {}", limits::WORKERS_MAX);
+        let hint = "left out, there is one for each CPU".to_owned();
+        return Err(PlanFault { name: "workers".to_owned(), value: None, reason, hint });
+    }
     if given.value_source("target_bytes_max") == Some(ValueSource::DefaultValue) {
         // A smaller head alone is a whole wish: nobody should have to name the target too.
         args.target_bytes_max.0 = args.target_bytes_max.0.min(args.head_bytes_max.0);
     }
     let settings = settings(&args);
-    settings.validate().map_err(|error| usage::exit_for_setting(&error, words))?;
+    settings.validate().map_err(|error| out_of_bounds(&error))?;
     Ok(ServePlan {
+        config: args.config,
+        application,
+        log_level: args.log_level,
         listen: args.listen,
         workers: args.workers,
         pin: args.pin == Switch::On,
@@ -181,29 +248,48 @@ fn serve_plan(
     })
 }
 
-fn check_listen(addresses: &[SocketAddr]) -> Result<(), Exit> {
+fn out_of_bounds(error: &SettingsError) -> PlanFault {
+    let name = error.name.replace('_', "-");
+    let hint = match usage::default_of(&name) {
+        _ if error.name == "target_bytes_max" => {
+            "left out, it is never above `--head-bytes-max`".to_owned()
+        }
+        Some(default) => format!("left out, it is {default}"),
+        None => "left out, it is chosen at start".to_owned(),
+    };
+    PlanFault { name, value: None, reason: format!(": {}", error.reason), hint }
+}
+
+fn check_listen(addresses: &[SocketAddr]) -> Result<(), PlanFault> {
+    let fault = |value: Option<String>, reason: String, hint: &str| {
+        Err(PlanFault { name: "listen".to_owned(), value, reason, hint: hint.to_owned() })
+    };
     if addresses.len() > limits::LISTENERS_MAX {
         let most = limits::LISTENERS_MAX;
-        let reason = format!("`--listen`: {} addresses are more than {most}", addresses.len());
-        return Err(usage::wrong(&reason, "`:8080` is every IPv4 address at once"));
+        let reason = format!(": {} addresses are more than {most}", addresses.len());
+        return fault(None, reason, "`:8080` is every IPv4 address at once");
     }
     // Listeners share their port by SO_REUSEPORT, so the kernel would not refuse the second.
     for (index, address) in addresses.iter().enumerate() {
         if address.port() != 0 && addresses[..index].contains(address) {
-            let reason = format!("`--listen {address}` stands more than once");
-            return Err(usage::wrong(&reason, "leave one of them out"));
+            let reason = " stands more than once".to_owned();
+            return fault(Some(address.to_string()), reason, "leave one of them out");
         }
     }
     Ok(())
 }
 
 /// Where the admin listener is to be, never on an address of the public.
-fn admin_address(args: &ServeArgs) -> Result<Option<SocketAddr>, Exit> {
+fn admin_address(args: &ServeArgs) -> Result<Option<SocketAddr>, PlanFault> {
     let Some(admin) = args.admin.0 else { return Ok(None) };
     let is_same = |listen: &SocketAddr| listen.port() != 0 && *listen == admin;
     if args.listen.iter().any(is_same) {
-        let reason = format!("`--admin {admin}` is an address of `--listen` too");
-        return Err(usage::wrong(&reason, "what it shows is not for the public: another port"));
+        return Err(PlanFault {
+            name: "admin".to_owned(),
+            value: Some(admin.to_string()),
+            reason: " is an address of `--listen` too".to_owned(),
+            hint: "what it shows is not for the public: another port".to_owned(),
+        });
     }
     Ok(Some(admin))
 }

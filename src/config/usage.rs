@@ -6,9 +6,9 @@ use std::ffi::{OsStr, OsString};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::args;
+use super::file::File;
 use super::values::ValueError;
 use super::{Exit, Stream};
-use crate::settings::SettingsError;
 
 /// Exit code of a wrong command line.
 const CODE: u8 = 2;
@@ -23,6 +23,10 @@ pub(super) fn exit_for(error: &clap::Error, words: &[OsString]) -> Exit {
         ErrorKind::UnknownArgument => unknown_argument(error, words),
         ErrorKind::InvalidSubcommand => unknown_command(error),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => wrong_value(error, words),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            let hint = "one of: check, default, print; `corelane config --help` says more";
+            ("`config` needs to know what to do".to_owned(), hint.to_owned())
+        }
         ErrorKind::ArgumentConflict => conflict(error),
         ErrorKind::MissingRequiredArgument => {
             let missing = context(error, ContextKind::InvalidArg);
@@ -33,17 +37,24 @@ pub(super) fn exit_for(error: &clap::Error, words: &[OsString]) -> Exit {
     wrong(&reason, &hint)
 }
 
-/// A setting that its flag set to a value that cannot be used.
-pub(super) fn exit_for_setting(error: &SettingsError, words: &[OsString]) -> Exit {
-    let flag = format!("--{}", error.name.replace('_', "-"));
-    let hint = match default_of(&flag) {
-        _ if error.name == "target_bytes_max" => {
-            "left out, it is never above `--head-bytes-max`".to_owned()
-        }
-        Some(default) => format!("left out, it is {default}"),
-        None => "left out, it is chosen at start".to_owned(),
+/// What a key of `file` says is no value of it.
+pub(super) fn exit_for_key(error: &clap::Error, file: &File) -> Exit {
+    let shown = context(error, ContextKind::InvalidArg);
+    let name = shown.split(' ').next().unwrap_or_default().trim_start_matches('-');
+    let (value, line) = (context(error, ContextKind::InvalidValue), file.key(name));
+    let value = if value.is_empty() { "\"\"" } else { &value };
+    let (reason, hint) = match why(error) {
+        Some(ValueError { reason, hint }) => (reason.clone(), hint.clone()),
+        None => match error.get(ContextKind::SuggestedValue) {
+            Some(ContextValue::String(close)) => ("no such value".to_owned(), did_you_mean(close)),
+            _ => match context(error, ContextKind::ValidValue) {
+                known if known.is_empty() => (first_line(error), "leave the key out".to_owned()),
+                known => ("no such value".to_owned(), format!("one of: {known}")),
+            },
+        },
     };
-    wrong(&format!("`{flag}`{}: {}", origin(&flag, words), error.reason), &hint)
+    let reason = format!("`{name} = {value}`: {reason}");
+    file.fault(line.map_or(1, |key| key.line), &reason, &hint)
 }
 
 /// Wrong usage.
@@ -84,7 +95,7 @@ fn wrong_value(error: &clap::Error, words: &[OsString]) -> (String, String) {
     let shown = context(error, ContextKind::InvalidArg);
     let flag = shown.split(' ').next().unwrap_or_default();
     let value = context(error, ContextKind::InvalidValue);
-    let why = std::error::Error::source(error).and_then(|why| why.downcast_ref::<ValueError>());
+    let why = why(error);
     let origin = origin(flag, words);
     if value.is_empty() && why.is_none() && origin.is_empty() {
         return (format!("`{flag}` needs a value"), format!("write `{shown}`"));
@@ -98,6 +109,11 @@ fn wrong_value(error: &clap::Error, words: &[OsString]) -> (String, String) {
         _ => format!("one of: {}", context(error, ContextKind::ValidValue)),
     };
     (format!("`{flag} {value}`{origin}: no such value"), hint)
+}
+
+/// What the parser of a value said.
+fn why(error: &clap::Error) -> Option<&ValueError> {
+    std::error::Error::source(error).and_then(|why| why.downcast_ref())
 }
 
 /// A flag that stands twice, or a word behind flags where the parser looks for no command.
@@ -157,9 +173,9 @@ fn origin(flag: &str, words: &[OsString]) -> String {
     variable.map_or(String::new(), |variable| format!(" (from {variable})"))
 }
 
-/// The default of a flag as help shows it.
-fn default_of(flag: &str) -> Option<String> {
+/// The default of a flag, which is named without its dashes, as help shows it.
+pub(super) fn default_of(name: &str) -> Option<String> {
     let command = args::command(false);
-    let arg = command.get_arguments().find(|arg| arg.get_long() == flag.strip_prefix("--"))?;
+    let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name))?;
     arg.get_default_values().first()?.to_str().map(str::to_owned)
 }

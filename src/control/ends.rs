@@ -27,12 +27,12 @@ pub(super) struct Ends {
     /// Woken by each end.
     pub(super) event: EventFd,
     clock: Clock,
-    /// How long a drain lasts.
-    drain_time: Duration,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// How long a drain lasts.
+    drain_time: Duration,
     /// Of every worker that serves or has served.
     posts: Vec<Post>,
     outcomes: Vec<(usize, Outcome)>,
@@ -44,7 +44,8 @@ struct State {
 impl Ends {
     pub(super) fn new(clock: Clock, drain_time: Duration) -> io::Result<Ends> {
         let event = EventFd::new()?;
-        Ok(Ends { state: Mutex::default(), changed: Condvar::new(), event, clock, drain_time })
+        let state = Mutex::new(State { drain_time, ..State::default() });
+        Ok(Ends { state, changed: Condvar::new(), event, clock })
     }
 
     /// A worker serves from now on.
@@ -69,14 +70,19 @@ impl Ends {
         self.event.wake();
     }
 
-    /// Sends `mail` to every worker. From then on they have time to end.
-    pub(super) fn send(&self, mail: Mail) {
+    /// Tells every worker that it has a change to go on with, and a drain may last so long.
+    pub(super) fn reload(&self, drain_time: Duration) {
         let mut state = self.lock();
+        state.drain_time = drain_time;
+        state.posts.iter().for_each(|post| send(post, Mail::Reload));
+    }
+
+    /// Has every worker drain, if it may, or stop. From then on they have time to end.
+    pub(super) fn end(&self, drains: bool) {
+        let mut state = self.lock();
+        let (mail, time) =
+            if drains { (Mail::Drain, state.drain_time) } else { (Mail::Stop, Duration::ZERO) };
         state.posts.iter().for_each(|post| send(post, mail));
-        let time = match mail {
-            Mail::Drain => self.drain_time,
-            Mail::Stop => Duration::ZERO,
-        };
         let until = self.clock.now() + time + END_TIME;
         state.until = Some(state.until.map_or(until, |earlier| earlier.min(until)));
         drop(state);

@@ -16,8 +16,8 @@ use crate::api::{Board, ServerStatus};
 use crate::clock::Moment;
 use crate::report::{DrainAccount, Latencies, ServerReport, Stage, Summary, WorkerRow};
 use crate::settings::Balance;
-use crate::sys::{Signals, Woken};
-use crate::worker::{Mail, Stats};
+use crate::sys::{Signal, Signals, Woken};
+use crate::worker::Stats;
 
 /// Under which name requests are counted that no route matched.
 pub(super) const NO_ROUTE_NAME: &str = "(no route)";
@@ -71,6 +71,10 @@ impl Running {
 
     pub(super) fn add(&mut self, member: Member) {
         self.members.push(member);
+    }
+
+    pub(super) fn ends(&self) -> &Arc<Ends> {
+        &self.ends
     }
 
     pub(super) fn set_balance(&mut self, balance: Balance) {
@@ -134,13 +138,13 @@ impl Running {
     /// A worker that does not within five seconds more has failed: its application does not return.
     pub fn drain(&self) {
         self.life.enter(Phase::Draining);
-        self.ends.send(Mail::Drain);
+        self.ends.end(true);
     }
 
     /// Ends at once; what runs is cut.
     pub fn stop(&self) {
         self.life.enter(Phase::Draining);
-        self.ends.send(Mail::Stop);
+        self.ends.end(false);
     }
 
     /// Waits for every worker to end, and returns what they counted and measured.
@@ -171,11 +175,13 @@ impl Running {
     }
 
     /// Drains at the first signal or `lame_duck` after it, stops at the second, and returns once
-    /// every worker ended. The manager is told what becomes of the server.
+    /// every worker ended. `SIGHUP`, if it is among `signals`, is for `reload`. The manager is told
+    /// what becomes of the server.
     pub(super) fn wait_for_signals(
         self,
         signals: &Signals,
         manager: Option<&Manager>,
+        mut reload: impl FnMut(),
     ) -> Result<Ended> {
         let mut drains_at = None;
         if let Some(manager) = manager {
@@ -185,7 +191,7 @@ impl Running {
             if self.ends.is_over(self.members.len()) {
                 return self.wait();
             }
-            self.take_signal(signals, manager, &mut drains_at)?;
+            self.take_signal(signals, manager, &mut drains_at, &mut reload)?;
         }
     }
 
@@ -208,6 +214,7 @@ impl Running {
         signals: &Signals,
         manager: Option<&Manager>,
         drains_at: &mut Option<Moment>,
+        reload: &mut impl FnMut(),
     ) -> Result<()> {
         let interval = manager.and_then(Manager::interval);
         if let Some((manager, time)) = manager.zip(interval)
@@ -226,6 +233,10 @@ impl Running {
             .wait_or_wake(&self.ends.event, left)
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
         match (woken, *drains_at) {
+            (Woken::Signal(Signal::Hangup), Some(_)) => {
+                log::warn!("nothing is reloaded while the server drains");
+            }
+            (Woken::Signal(Signal::Hangup), None) => reload(),
             (Woken::Signal(signal), None) if self.lame_duck.is_zero() => {
                 log::info!("{signal:?}: draining; once more stops at once");
                 self.drain();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::admin;
 use super::inherited::Inherited;
 use super::manager::Manager;
+use super::reload::Reloader;
 use super::running::{Ended, Running};
 use super::spawn::{self, Plan, Role};
 use super::{Result, StartError};
@@ -180,7 +181,29 @@ impl Server {
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
         let running = self.start(factory)?;
         started(&running);
-        running.wait_for_signals(&signals, Manager::from_environment().as_ref())
+        running.wait_for_signals(&signals, Manager::from_environment().as_ref(), || {})
+    }
+
+    /// As [`Server::run_with`]; calls `reload` at each SIGHUP, until a drain begins.
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub fn run_reloading<F, H>(
+        self,
+        factory: F,
+        started: impl FnOnce(&Running),
+        mut reload: impl FnMut(&Reloader<H>),
+    ) -> Result<Ended>
+    where
+        F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
+        H: Handler + 'static,
+    {
+        let signals = Signals::block(&[Signal::Hangup, Signal::Interrupt, Signal::Terminate])
+            .map_err(|error| StartError::Kernel("wait for signals", error))?;
+        let (running, reloader) = self.start_reloadable(factory)?;
+        started(&running);
+        let manager = Manager::from_environment();
+        running.wait_for_signals(&signals, manager.as_ref(), || reload(&reloader))
     }
 
     /// Starts the workers and returns; the caller drains, stops and waits. No signal is touched.
@@ -192,8 +215,25 @@ impl Server {
         F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
         H: Handler + 'static,
     {
+        self.start_reloadable(factory).map(|(running, _)| running)
+    }
+
+    /// As [`Server::start`], with what gives the server other settings and another application of
+    /// the same type while it runs.
+    ///
+    /// # Errors
+    /// If the server cannot start.
+    pub fn start_reloadable<F, H>(self, factory: F) -> Result<(Running, Reloader<H>)>
+    where
+        F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
+        H: Handler + 'static,
+    {
         let plan = self.plan()?;
-        spawn::start(plan, &(Arc::new(factory) as Arc<dyn Fn(&WorkerInfo) -> H + Send + Sync>))
+        let settings = plan.settings.clone();
+        let factory = Arc::new(factory) as Arc<dyn Fn(&WorkerInfo) -> H + Send + Sync>;
+        let (running, slots) = spawn::start(plan, &factory)?;
+        let reloader = Reloader::new(slots, Arc::clone(running.ends()), settings);
+        Ok((running, reloader))
     }
 
     fn plan(self) -> Result<Plan> {
@@ -266,7 +306,7 @@ fn connections_max(settings: &Settings, workers: usize, spared: usize) -> io::Re
 
 /// Bytes of memory that each worker may use for incomplete requests and unsent answers: what was
 /// set, or its share of half of what the process may have.
-fn memory_max(settings: &Settings, workers: usize) -> u64 {
+pub(super) fn memory_max(settings: &Settings, workers: usize) -> u64 {
     let derived = || sys::memory_limit().map_or(MEMORY_MAX_UNKNOWN, |all| all / 2 / workers as u64);
     settings.memory_max.unwrap_or_else(derived)
 }

@@ -22,7 +22,7 @@ use crate::api::{Blocking, Board, Handler, WorkerInfo, panic_message};
 use crate::clock::Clock;
 use crate::settings::{Balance, Settings};
 use crate::sys::{self, Kernel, Linux, Listener, Stream, Tuning};
-use crate::worker::{Part, Post, Worker, WorkerParts, mailbox};
+use crate::worker::{ChangeSlot, Part, Post, Worker, WorkerParts, mailbox};
 
 /// What workers are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +75,21 @@ struct Started {
     inodes: Vec<u64>,
 }
 
+/// A server that runs, and where each of its workers looks for changes.
+type Grown<H> = (Running, Vec<Arc<ChangeSlot<H>>>);
+
 /// Starts one worker after the other, so that their listeners join in the order of the workers.
-pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> Result<Running> {
+pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> Result<Grown<H>> {
     let clock = Clock::new();
     let board = Arc::new(Board::new(clock, plan.cpus.len()));
     let ends = Ends::new(clock, plan.settings.drain_time)
+        .map(Arc::new)
         .map_err(|error| StartError::Kernel("make an eventfd", error))?;
-    let ends = Arc::new(ends);
     let queue_max = plan.settings.blocking_queue_max;
     let blocking = Arc::new(BlockingPool::new(plan.blocking_threads, queue_max));
     let mut balancing = Balancing::choose(plan.settings.balance, plan.cpus.len())?;
-    let mut listeners = Vec::new();
+    let (mut listeners, mut instances, mut slots) = (Vec::new(), Vec::new(), Vec::new());
     let mut addresses = plan.addresses;
-    let mut instances = Vec::new();
     let mut running = Running::new(Arc::clone(&board), Arc::clone(&ends), Arc::clone(&blocking));
     let life = running.life();
     let overview = Arc::new(Overview::new(Arc::clone(&board), Arc::clone(&life)));
@@ -105,6 +107,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
             in_force: balancing.in_force(),
             is_steered: balancing.is_steered(),
             part: balancing.part(index),
+            changes: Arc::default(),
             parts: WorkerParts {
                 index,
                 settings: plan.settings.clone(),
@@ -114,6 +117,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
                 blocking: Arc::clone(&blocking) as Arc<dyn Blocking>,
             },
         };
+        slots.push(Arc::clone(&seed.changes));
         let slot = Arc::new(Mutex::new(None));
         let waker = Waker { control: thread::current() };
         let (factory, filled, left) = (Arc::clone(factory), Arc::clone(&slot), Arc::clone(&ends));
@@ -142,7 +146,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
         running.set_supervisor(supervise(&board, instances, stall_time)?);
     }
     life.enter(Phase::Ready);
-    Ok(running)
+    Ok((running, slots))
 }
 
 /// Has the workers with these epoll instances watched.
@@ -182,7 +186,7 @@ impl Drop for Waker {
 }
 
 /// A worker before its thread made it.
-struct Seed {
+struct Seed<H> {
     role: Role,
     clock: Clock,
     cpu: Option<usize>,
@@ -191,12 +195,13 @@ struct Seed {
     in_force: Balance,
     is_steered: bool,
     part: Part<Stream>,
+    changes: Arc<ChangeSlot<H>>,
     parts: WorkerParts,
 }
 
-impl Seed {
+impl<H: Handler> Seed<H> {
     /// The life of a worker's thread: whatever ends it is left where control finds it.
-    fn live<H: Handler>(
+    fn live(
         self,
         factory: &dyn Fn(&WorkerInfo) -> H,
         slot: &StartSlot,
@@ -227,12 +232,13 @@ impl Seed {
 
     /// Makes the worker, tells whether that went well, and runs it to its end; `None` if there
     /// was nothing to run.
-    fn run<H: Handler>(
+    fn run(
         self,
         factory: &dyn Fn(&WorkerInfo) -> H,
         slot: &StartSlot,
         waker: &Waker,
     ) -> Option<Outcome> {
+        let pulse = Arc::clone(self.parts.board.pulse(self.parts.index));
         let (worker, started) = match self.grow(factory) {
             Ok((worker, started)) => (Some(worker), Ok(started)),
             Err(error) => (None, Err(error)),
@@ -241,15 +247,12 @@ impl Seed {
         waker.control.unpark();
         let ended = worker?.run();
         Some(match ended {
-            Ok((stats, handler)) => Ok((stats, handler.routes())),
+            Ok((stats, _)) => Ok((stats, pulse.routes().to_vec())),
             Err(error) => Err(format!("it could not wait for events: {error}")),
         })
     }
 
-    fn grow<H: Handler>(
-        self,
-        factory: &dyn Fn(&WorkerInfo) -> H,
-    ) -> Result<(Worker<Linux, H>, Started)> {
+    fn grow(self, factory: &dyn Fn(&WorkerInfo) -> H) -> Result<(Worker<Linux, H>, Started)> {
         let index = self.parts.index;
         let cpu = self.cpu.filter(|cpu| {
             let is_pinned = sys::pin_current_thread(*cpu);
@@ -282,7 +285,9 @@ impl Seed {
             .share()
             .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;
         let (post, mailbox) = mailbox(kernel.waker());
-        let worker = Worker::new(kernel, handler, seed.parts, mailbox).taking_part(seed.part);
+        let worker = Worker::new(kernel, handler, seed.parts, mailbox)
+            .taking_part(seed.part)
+            .reloading(seed.changes);
         Ok((worker, Started { post, addresses, cpu, instance, listeners: shared, inodes }))
     }
 

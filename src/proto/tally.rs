@@ -57,6 +57,19 @@ impl Tally {
         self.by_route[(route as usize).min(unmatched)] += 1;
     }
 
+    /// Goes on with an application of `routes` routes, where what was counted for route number `n`
+    /// counts for number `renumbered[n]`.
+    pub fn renumber(&mut self, routes: usize, renumbered: &[u32]) {
+        let mut by_route = vec![0; routes + 1].into_boxed_slice();
+        let (unmatched, old) =
+            self.by_route.split_last().map_or((0, &[][..]), |(n, old)| (*n, old));
+        by_route[routes] = unmatched;
+        for (count, number) in old.iter().zip(renumbered) {
+            by_route[(*number as usize).min(routes)] += count;
+        }
+        self.by_route = by_route;
+    }
+
     /// Counts an answer that nobody waits for.
     pub fn unwanted(&mut self, delivery: &Delivery) {
         self.later_unwanted += u64::from(!matches!(delivery, Delivery::Dropped));
@@ -79,5 +92,22 @@ impl Tally {
         self.answers += 1;
         self.refusals[refusal as usize] += 1;
         self.by_class[usize::from(refusal.status().class())] += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_follow_their_routes_to_other_numbers() {
+        let mut tally = Tally::new(3);
+        for (route, times) in [(0, 1), (1, 2), (2, 4), (u32::MAX, 8)] {
+            (0..times).for_each(|_| tally.answered(Status::OK, route));
+        }
+        tally.renumber(4, &[2, 0, 3]);
+        assert_eq!(*tally.by_route, [2, 0, 1, 4, 8]);
+        tally.renumber(0, &[]);
+        assert_eq!(*tally.by_route, [8]);
     }
 }

@@ -13,6 +13,8 @@ use crate::sys::Wake;
 pub enum Mail {
     /// Accept no more, finish what runs, end by the time limit.
     Drain,
+    /// Go on with what lies in the [`super::ChangeSlot`].
+    Reload,
     /// End now.
     Stop,
 }

@@ -14,6 +14,7 @@ mod per_address;
 mod preface;
 mod put_off;
 mod receive;
+mod reload;
 mod room;
 mod stages;
 mod stats;
@@ -34,6 +35,7 @@ pub use mailbox::{Mail, Mailbox, Post, Undeliverable, mailbox};
 use overload::Overload;
 use per_address::PerAddress;
 use put_off::PutOff;
+pub use reload::{Change, ChangeSlot};
 use room::Room;
 use stages::{Lot, Watched};
 pub use stats::Stats;
@@ -116,6 +118,8 @@ pub struct Worker<K: Kernel, H> {
     put_off: VecDeque<PutOff>,
     accepting: Accepting,
     sharing: Sharing<K::Stream>,
+    /// Where its next application and settings come from.
+    changes: Option<Arc<ChangeSlot<H>>>,
     /// Since when nothing but its own work has kept the worker from accepting.
     accepting_since: Moment,
     room: Room,
@@ -159,6 +163,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             put_off: VecDeque::with_capacity(EVENTS_PER_TURN),
             accepting: Accepting::Open,
             sharing: Sharing::new(Part::Alone, parts.index, kernel.waker()),
+            changes: None,
             accepting_since: now,
             room: Room::new(&parts.settings, parts.connections_max),
             per_address: PerAddress::new(&parts.settings),
@@ -182,6 +187,13 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     #[must_use]
     pub fn taking_part(mut self, part: Part<K::Stream>) -> Worker<K, H> {
         self.sharing = Sharing::new(part, self.parts.index, self.kernel.waker());
+        self
+    }
+
+    /// The same, going on with what lies in `changes` when [`Mail::Reload`] comes.
+    #[must_use]
+    pub fn reloading(mut self, changes: Arc<ChangeSlot<H>>) -> Worker<K, H> {
+        self.changes = Some(changes);
         self
     }
 
@@ -289,6 +301,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         for _ in 0..MAIL_PER_TURN {
             match self.mailbox.next() {
                 Some(Mail::Drain) => self.begin_drain(),
+                Some(Mail::Reload) => self.reload(),
                 Some(Mail::Stop) => self.stopping = true,
                 None if self.read_parcel() => {}
                 None => return,

@@ -43,6 +43,20 @@ impl PerAddress {
         }
     }
 
+    /// The same under other settings, for open connections of these addresses.
+    pub(super) fn recounted(settings: &Settings, open: impl Iterator<Item = IpAddr>) -> PerAddress {
+        let mut counted = PerAddress::new(settings);
+        if counted.max.is_some() {
+            for address in open {
+                if !counted.is_exempt(address) {
+                    // More than there may be now: none of them ends for it.
+                    *counted.counts.entry(address.into()).or_default() += 1;
+                }
+            }
+        }
+        counted
+    }
+
     /// Counts a connection of `address`, unless it would be one too many.
     #[inline]
     pub(super) fn enter(&mut self, address: IpAddr) -> bool {
@@ -109,6 +123,18 @@ mod tests {
         assert!(per_address.enter(ip("2001:db8::1")));
         assert!(!per_address.enter(ip("2001:db8::ffff:0:0:2")));
         assert!(per_address.enter(ip("2001:db8:0:1::1")));
+    }
+
+    #[test]
+    fn open_connections_count_under_other_settings_too() {
+        let settings = Settings { connections_per_address_max: Some(2), ..Settings::default() };
+        let open = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"].map(ip);
+        let mut counted = PerAddress::recounted(&settings, open.into_iter());
+        assert!(!counted.enter(ip("192.0.2.1")) && counted.enter(ip("192.0.2.2")));
+        counted.leave(ip("192.0.2.1"));
+        assert!(!counted.enter(ip("192.0.2.1")), "two are still there");
+        counted.leave(ip("192.0.2.1"));
+        assert!(counted.enter(ip("192.0.2.1")));
     }
 
     #[test]

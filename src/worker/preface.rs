@@ -78,6 +78,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         if let Some(source) = source {
+            // Its proxy's, which counts if it was taken off the list meanwhile.
+            self.per_address.leave(SocketAddr::from(connection.peer).ip());
             connection.peer = source.into();
         }
         connection.stage = Stage::Open;

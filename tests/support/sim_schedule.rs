@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use corelane::clock::Clock;
 use corelane::proto::CloseReason;
 use corelane::sys::Kernel;
 use corelane::wire::refusal::Refusal;
-use corelane::worker::{Mail, Part, Stats, Worker, WorkerParts, mailbox};
-use corelane::{Network, Settings, WhenFull};
+use corelane::worker::{Change, ChangeSlot, Mail, Part, Stats, Worker, WorkerParts, mailbox};
+use corelane::{Network, Settings, WhenFull, WorkerInfo};
 
 use crate::random::Random;
 use crate::sim_application::Application;
@@ -24,7 +24,7 @@ use crate::sim_kernel::{SimKernel, SimStream};
 use crate::sim_overload::Load;
 use crate::sim_pipe::{Abrupt, Pipe, Plan};
 use crate::sim_verdict::{Verdict, judge_pipe};
-use crate::sim_world::World;
+use crate::sim_world::{LeaveChange, World};
 
 /// Turns after which a simulation should long have ended.
 const TURNS_MAX: usize = 20_000;
@@ -101,6 +101,30 @@ impl Reached {
     }
 }
 
+thread_local! {
+    /// For the applications that a worker makes itself: nothing of theirs may be sent.
+    static WORLD: RefCell<Weak<RefCell<World>>> = const { RefCell::new(Weak::new()) };
+}
+
+/// Where the worker finds another application, and the same settings, at each reload.
+fn reloads(
+    world: &Rc<RefCell<World>>,
+    settings: &Settings,
+    memory_max: u64,
+) -> Arc<ChangeSlot<Application>> {
+    WORLD.set(Rc::downgrade(world));
+    let changes = Arc::new(ChangeSlot::default());
+    let (slot, settings) = (Arc::clone(&changes), settings.clone());
+    world.borrow_mut().leave_change = Some(LeaveChange(Box::new(move || {
+        let factory = Box::new(|_: &WorkerInfo| {
+            let world = WORLD.with_borrow(Weak::upgrade).expect("it is simulated");
+            Application::new(&world)
+        });
+        slot.put(Change { settings: settings.clone(), memory_max, factory });
+    })));
+    changes
+}
+
 /// Runs the simulation of `seed`.
 pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     let mut random = Random::new(seed);
@@ -122,6 +146,7 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     world.borrow_mut().set_post(post.clone());
     let connections_max = random.pick(&[1, 2, 4, 64, 64, 64]);
     world.borrow_mut().connections_max = connections_max;
+    let changes = reloads(&world, &settings, memory_max);
     let board = Arc::new(Board::new(Clock::new(), 1));
     let parts = WorkerParts {
         index: 0,
@@ -133,7 +158,7 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     };
     let application = Application::new(&world);
     let worker = Worker::new(kernel, application, parts, mailbox);
-    let mut worker = worker.taking_part(part(seed, &world));
+    let mut worker = worker.taking_part(part(seed, &world)).reloading(changes);
 
     let mut turns = 0;
     while !(worker.is_finished() || world.borrow().is_at_rest) {
@@ -314,6 +339,8 @@ fn world(
         0 => world.mail.push_back((at, Mail::Drain)),
         1 => world.mail.push_back((at, Mail::Stop)),
         2 => world.mail.extend([(at, Mail::Drain), (at, Mail::Drain), (at + 30, Mail::Stop)]),
+        3 => world.mail.extend([(at, Mail::Reload), (at + 5, Mail::Reload)]),
+        4 => world.mail.extend([(at, Mail::Reload), (at + 9, Mail::Drain), (at + 9, Mail::Reload)]),
         _ => {}
     }
     world

@@ -47,6 +47,15 @@ struct Others {
     world: Weak<RefCell<World>>,
 }
 
+/// What leaves a change for the worker.
+pub(crate) struct LeaveChange(pub(crate) Box<dyn Fn()>);
+
+impl std::fmt::Debug for LeaveChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LeaveChange")
+    }
+}
+
 /// Everything outside the worker.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, none is a state")]
@@ -75,6 +84,8 @@ pub(crate) struct World {
     /// Mail and the turn before which it is sent.
     pub(crate) mail: VecDeque<(u32, Mail)>,
     post: Option<Post>,
+    /// Leaves a change for the worker.
+    pub(crate) leave_change: Option<LeaveChange>,
     others: Option<Others>,
     listeners: Vec<SimListener>,
     has_listeners: bool,
@@ -119,6 +130,7 @@ impl World {
             is_stopped: false,
             mail: VecDeque::new(),
             post: None,
+            leave_change: None,
             others: None,
             listeners: (0..listeners)
                 .map(|_| SimListener { queue: VecDeque::new(), is_on: true })
@@ -243,6 +255,11 @@ impl World {
             self.mail.pop_front();
             match mail {
                 Mail::Drain => self.drain = self.drain.or(Some(self.now)),
+                Mail::Reload => {
+                    if let Some(LeaveChange(leave_change)) = &self.leave_change {
+                        leave_change();
+                    }
+                }
                 Mail::Stop => self.is_stopped = true,
             }
             if self.post.as_ref().is_some_and(|post| post.send(mail).is_err()) {

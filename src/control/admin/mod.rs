@@ -51,7 +51,8 @@ pub(super) fn start(addresses: Vec<SocketAddr>, overview: &Arc<Overview>) -> Res
     let feed = Feed::new(Arc::clone(overview));
     let overview = Arc::clone(overview);
     let factory = move |_: &_| Application::new(&overview, &feed, is_local);
-    spawn::start(plan, &(Arc::new(factory) as spawn::Factory<Application>))
+    let (running, _) = spawn::start(plan, &(Arc::new(factory) as spawn::Factory<Application>))?;
+    Ok(running)
 }
 
 fn settings() -> Settings {

@@ -77,6 +77,11 @@ impl Pending {
         }
     }
 
+    /// Its route has another number from now on.
+    pub(super) fn renumber(&mut self, renumbered: &[u32]) {
+        self.known.route = renumbered.get(self.known.route as usize).copied().unwrap_or(NO_ROUTE);
+    }
+
     pub(super) fn client_ended(&self) {
         if let Rest::Promise(promised) = &self.rest {
             promised.promise.client_ended();
@@ -90,6 +95,8 @@ impl Http1 {
         self.state.request_received();
         self.count_request(cx);
         let sink = cx.assembly.sink.take();
+        // The application may be another than the one that made the sink.
+        let route = if sink.is_some() { cx.assembly.sink_route } else { NO_ROUTE };
         let Assembly { block, head, head_len, keep_alive, body, .. } = &*cx.assembly;
         let (body, behind) = match *place {
             BodyPlace::Block(len) => (&block.unread()[*head_len..*head_len + len], len),
@@ -104,7 +111,7 @@ impl Http1 {
         if let Some(timing) = cx.watch.parsed() {
             cx.outbox.tell(timing);
         }
-        slot.begin(NO_ROUTE);
+        slot.begin(route);
         let panicked = answer(cx.handler, sink, &request, cx.outbox, cx.pulse);
         known.route = slot.take();
         cx.watch.handled();

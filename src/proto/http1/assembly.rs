@@ -2,7 +2,7 @@
 //! Leased by the worker; a connection keeps one only while a request is incomplete.
 
 use super::body::BodyReader;
-use crate::api::Sink;
+use crate::api::{NO_ROUTE, Sink};
 use crate::limits::{SMALL_BLOCK_BYTES, SMALL_UNREAD_MAX, SPARE_BODY_BYTES_MAX};
 use crate::mem::ReadBlock;
 use crate::wire::head::Head;
@@ -72,6 +72,11 @@ impl Assembly {
         self.sink_route = from.sink_route;
         self.trailers = std::mem::take(&mut from.trailers);
         from.clear();
+    }
+
+    /// The route of its sink has another number from now on.
+    pub fn renumber(&mut self, renumbered: &[u32]) {
+        self.sink_route = renumbered.get(self.sink_route as usize).copied().unwrap_or(NO_ROUTE);
     }
 
     /// Whether nothing would be lost if another connection used it.

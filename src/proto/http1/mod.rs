@@ -290,6 +290,13 @@ impl Http1 {
         self.make_last(CloseReason::Drained);
     }
 
+    /// The routes have other numbers from now on: number `n` has become `renumbered[n]`.
+    pub fn on_renumbered(&mut self, renumbered: &[u32]) {
+        if let Some(pending) = &mut self.pending {
+            pending.renumber(renumbered);
+        }
+    }
+
     fn make_last(&mut self, why: CloseReason) {
         if self.state.persistence() == Persistence::KeepAlive {
             self.state.last_request();

@@ -1,0 +1,183 @@
+//! An application made of data: routes with fixed answers, redirections, echoes, health checks.
+//! Knows nothing of where the data was read.
+
+use std::sync::Arc;
+
+use super::Router;
+use super::welcome::{echo, welcome};
+use crate::api::{Handler, HandlerResult, Response, WorkerInfo, field_fault};
+use crate::limits::INLINE_BODY_BYTES_MAX;
+use crate::wire::head::Method;
+use crate::wire::status::Status;
+
+/// What the program serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Application {
+    /// The built-in demonstration, [`welcome`].
+    Demo,
+    /// These routes; everything else is answered 404 or 405.
+    Routes(Vec<RouteSpec>),
+}
+
+/// Which requests, and what they are answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteSpec {
+    /// The method.
+    pub method: Method,
+    /// The pattern of the path, as [`Router`] takes it.
+    pub path: String,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// What a route answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The request's body, with the type it came with.
+    Echo,
+    /// Always the same.
+    Fixed(Fixed),
+    /// `200 OK`, even while the worker is overloaded.
+    Health,
+    /// Another place, with this status.
+    Redirect(Status, String),
+}
+
+/// An answer that is always the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    /// Its status.
+    pub status: Status,
+    /// Its fields; without a `Content-Type`, a body is plain text or bytes.
+    pub fields: Vec<(String, String)>,
+    /// Its body, if it has one.
+    pub body: Option<Arc<[u8]>>,
+    /// Whether the body is text.
+    pub is_text: bool,
+}
+
+impl Answer {
+    /// Why it could not be sent, if it could not.
+    fn fault(&self) -> Option<String> {
+        let fixed = match self {
+            Answer::Echo | Answer::Health => return None,
+            Answer::Redirect(_, location) => return field_fault("Location", location.as_bytes()),
+            Answer::Fixed(fixed) => fixed,
+        };
+        let faults = |(name, value): &(String, String)| field_fault(name, value.as_bytes());
+        if fixed.status.is_bodiless() && fixed.body.is_some() {
+            return Some(format!("an answer {} has no body", fixed.status));
+        }
+        fixed.fields.iter().find_map(faults)
+    }
+}
+
+/// Checks routes that are to be served.
+///
+/// # Errors
+/// The index of the first that cannot be, and why.
+pub fn check(routes: &[RouteSpec]) -> Result<(), (usize, String)> {
+    let mut built = Router::new();
+    for (index, route) in routes.iter().enumerate() {
+        built = built.route(route.method, &route.path, |_, response| response.empty());
+        built.check().map_err(|fault| (index, fault))?;
+        if let Some(fault) = route.answer.fault() {
+            return Err((
+                index,
+                format!("the route {} {}: {fault}", route.method.name(), route.path),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What makes the application on each worker.
+pub fn factory(application: Application) -> impl Fn(&WorkerInfo) -> Router + Send + Sync {
+    move |worker| match &application {
+        Application::Demo => welcome(worker),
+        Application::Routes(routes) => routes.iter().fold(Router::new(), with_route),
+    }
+}
+
+fn with_route(router: Router, RouteSpec { method, path, answer }: &RouteSpec) -> Router {
+    match answer {
+        Answer::Echo => router.route(*method, path, echo),
+        Answer::Fixed(fixed) => {
+            let fixed = fixed.of_a_worker();
+            router.route(*method, path, move |_, response| fixed.send(response))
+        }
+        Answer::Health => {
+            let router = router.route(*method, path, |_, response| {
+                response.header("Cache-Control", "no-store").text("ok")
+            });
+            router.vital(path)
+        }
+        Answer::Redirect(status, location) => {
+            let (status, location) = (*status, location.clone());
+            router.route(*method, path, move |_, response| {
+                response.status(status).redirect(&location)
+            })
+        }
+    }
+}
+
+impl Fixed {
+    /// With a body of the worker's own: the count of one that all share would be shared too.
+    fn of_a_worker(&self) -> Fixed {
+        Fixed { body: self.body.as_deref().map(Arc::from), ..self.clone() }
+    }
+
+    fn send(&self, response: Response<'_>) -> HandlerResult {
+        let mut response = response.status(self.status);
+        for (name, value) in &self.fields {
+            response = response.header(name, value);
+        }
+        match &self.body {
+            // `empty` would make another status of it.
+            None if self.status == Status::OK => response.text(""),
+            None => response.empty(),
+            // What is copied anyway is not counted.
+            Some(body) if body.len() <= INLINE_BODY_BYTES_MAX => {
+                if self.is_text {
+                    response.text(&body[..])
+                } else {
+                    response.bytes(&body[..])
+                }
+            }
+            Some(body) if self.is_text => response.text(Arc::clone(body)),
+            Some(body) => response.bytes(Arc::clone(body)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed(path: &str, fields: &[(&str, &str)]) -> RouteSpec {
+        let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let fixed = Fixed {
+            status: Status::OK,
+            fields: fields.collect(),
+            body: Some(b"text".as_slice().into()),
+            is_text: true,
+        };
+        RouteSpec { method: Method::Get, path: path.into(), answer: Answer::Fixed(fixed) }
+    }
+
+    #[test]
+    fn the_first_route_that_cannot_be_is_found() {
+        let fault = |routes: &[RouteSpec]| check(routes).unwrap_err();
+        assert_eq!(check(&[fixed("/", &[("X-A", "1")]), fixed("/a", &[])]), Ok(()));
+        let twice = [fixed("/{a}", &[]), fixed("/b", &[]), fixed("/{c}", &[])];
+        let (index, reason) = fault(&twice);
+        assert!(index == 2 && reason.contains("/{a}") && reason.contains("/{c}"), "{reason}");
+        for (name, value) in [("Content-Length", "1"), ("X-A", "a\r\nb"), ("a b", "1")] {
+            assert_eq!(fault(&[fixed("/", &[]), fixed("/x", &[(name, value)])]).0, 1);
+        }
+        let mut bodied = fixed("/", &[]);
+        let Answer::Fixed(answer) = &mut bodied.answer else { panic!("it is fixed") };
+        answer.status = Status::NOT_MODIFIED;
+        assert!(fault(&[bodied]).1.contains("304"));
+    }
+}
