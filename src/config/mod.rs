@@ -167,9 +167,9 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
     InForce::new(&serve, &matches, &words).map(|in_force| Command::Serve(in_force.plan))
 }
 
-/// The parser of the command line, for completions and manual pages.
+/// The parser of the command line, for completions and manual pages: of no commit and no build.
 pub fn command_line() -> clap::Command {
-    args::command(false)
+    args::command(false).long_version(version::SHORT)
 }
 
 /// What `corelane config` prints.

@@ -26,7 +26,9 @@ pub(super) fn long() -> String {
 
 fn features() -> String {
     let features = [
+        ("bench", cfg!(feature = "bench")),
         ("cli", cfg!(feature = "cli")),
+        ("doctor", cfg!(feature = "doctor")),
         ("json", cfg!(feature = "json")),
         ("mimalloc", cfg!(feature = "mimalloc")),
     ];
