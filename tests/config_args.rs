@@ -411,7 +411,7 @@ fn the_version_is_short_or_complete() {
     assert_eq!(lines[0], format!("corelane {}", env!("CARGO_PKG_VERSION")));
     let heads: Vec<&str> = lines[1..].iter().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(heads, ["commit", "build", "features", "allocator"]);
-    assert!(lines[3].contains(" cli json"), "{long}");
+    assert!(lines[3].contains(" cli "), "{long}");
 }
 
 /// Runs [`prints_its_plan`] in a process of its own with these variables, because those of this
