@@ -4,6 +4,7 @@
 
 root=""
 undo_file=""
+wrong=0
 changed=0
 failed=0
 
@@ -28,6 +29,14 @@ read_value() {
 
 sum_of() {
     cksum <"$root/$1"
+}
+
+# differs WHAT NOW WANT: shows it and counts it.
+differs() {
+    wrong=$((wrong + 1))
+    echo "$1"
+    echo "  - $2"
+    echo "  + $3"
 }
 
 # note KIND WHAT BEFORE AFTER: the first state of each thing is kept, so that applying twice does not

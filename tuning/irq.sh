@@ -107,7 +107,6 @@ mask() {
     echo "$text"
 }
 
-wrong=0
 fine=0
 
 # want WHAT PATH VALUE
@@ -121,10 +120,7 @@ want() {
         fine=$((fine + 1))
         return 0
     fi
-    wrong=$((wrong + 1))
-    echo "$1 /$2"
-    echo "  - $now"
-    echo "  + $3"
+    differs "$1 /$2" "$now" "$3"
     if [ "$command" = apply ]; then
         write_value "$2" "$now" "$3"
     fi
@@ -170,10 +166,7 @@ set_queues() {
         fine=$((fine + 1))
         return 0
     fi
-    wrong=$((wrong + 1))
-    echo "queues $1"
-    echo "  - ${now:-unknown}"
-    echo "  + $queues"
+    differs "queues $1" "${now:-unknown}" "$queues"
     [ "$command" = apply ] || return 0
     if "${ETHTOOL:-ethtool}" -L "$1" combined "$queues"; then
         note queues "$1" "$now" "$queues"

@@ -115,7 +115,6 @@ sysctl_path() {
 
 # Sysctls that are as wanted by another value than the one that would be written.
 better=" "
-wrong=0
 unknown=0
 fine=0
 
@@ -135,10 +134,7 @@ one() {
         return 0
     fi
     to=$(target "${item[want]}" "$now")
-    wrong=$((wrong + 1))
-    echo "${item[name]} (${item[class]}) /$path"
-    echo "  - $now"
-    echo "  + $to"
+    differs "${item[name]} (${item[class]}) /$path" "$now" "$to"
     if [ "$command" = apply ]; then
         write_value "$path" "$now" "$to"
         # Some files take a value and keep another.

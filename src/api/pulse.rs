@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::clock::Moment;
 
@@ -83,6 +84,13 @@ pub struct Beat {
     pub calls: u32,
     /// What is at work.
     pub place: Place,
+}
+
+impl Beat {
+    /// How long the turn lasts at `now`; zero while the worker waits.
+    pub fn lasted(&self, now: Moment) -> Duration {
+        self.began.map_or(Duration::ZERO, |began| now - began)
+    }
 }
 
 /// What is at work in a turn.

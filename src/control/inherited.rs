@@ -46,6 +46,11 @@ impl Inherited {
         self.groups.iter().any(|(_, group)| group.len() < workers)
     }
 
+    /// How many a worker has at most.
+    pub(super) fn most(&self, workers: usize) -> usize {
+        self.groups.iter().map(|(_, group)| group.len().div_ceil(workers)).sum()
+    }
+
     /// Duplicates of a worker's own: every socket is some worker's, and every worker has one of
     /// each address.
     ///
@@ -86,9 +91,12 @@ mod tests {
             let inherited = Inherited::adopt(shared.collect()).unwrap();
             assert_eq!(inherited.addresses().len(), 2);
             assert_eq!(inherited.is_shared_by(workers), workers > 1);
+            let first = inherited.part(0, workers).unwrap();
+            assert_eq!(first.len(), inherited.most(workers));
             let mut seen = BTreeSet::new();
             for worker in 0..workers {
                 let part = inherited.part(worker, workers).unwrap();
+                assert!(part.len() <= inherited.most(workers));
                 let addresses: BTreeSet<_> = part.iter().map(Listener::address).collect();
                 assert_eq!(addresses.len(), 2, "{sockets} sockets, {workers} workers");
                 seen.extend(part.iter().map(inode));

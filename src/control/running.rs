@@ -204,8 +204,8 @@ impl Running {
     /// Whether no worker has been in one turn for so long.
     fn makes_progress(&self, time: Duration) -> bool {
         let now = self.board.clock().now();
-        let began = |member: &Member| self.board.pulse(member.place.index).beat().began;
-        self.members.iter().filter_map(began).all(|began| now - began < time)
+        let beat = |member: &Member| self.board.pulse(member.place.index).beat();
+        self.members.iter().map(beat).all(|beat| beat.lasted(now) < time)
     }
 
     /// Waits for a signal or the end of the time without one. `drains_at` is set by the first.

@@ -177,11 +177,7 @@ impl Server {
         F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
         H: Handler + 'static,
     {
-        let signals = Signals::block(&[Signal::Interrupt, Signal::Terminate])
-            .map_err(|error| StartError::Kernel("wait for signals", error))?;
-        let running = self.start(factory)?;
-        started(&running);
-        running.wait_for_signals(&signals, Manager::from_environment().as_ref(), || {})
+        self.run_until(&[Signal::Interrupt, Signal::Terminate], factory, started, |_| {})
     }
 
     /// As [`Server::run_with`]; calls `reload` at each SIGHUP, until a drain begins.
@@ -192,13 +188,29 @@ impl Server {
         self,
         factory: F,
         started: impl FnOnce(&Running),
+        reload: impl FnMut(&Reloader<H>),
+    ) -> Result<Ended>
+    where
+        F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
+        H: Handler + 'static,
+    {
+        let signals = [Signal::Hangup, Signal::Interrupt, Signal::Terminate];
+        self.run_until(&signals, factory, started, reload)
+    }
+
+    /// Runs until one of these signals that ends it, and takes the others.
+    fn run_until<F, H>(
+        self,
+        signals: &[Signal],
+        factory: F,
+        started: impl FnOnce(&Running),
         mut reload: impl FnMut(&Reloader<H>),
     ) -> Result<Ended>
     where
         F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
         H: Handler + 'static,
     {
-        let signals = Signals::block(&[Signal::Hangup, Signal::Interrupt, Signal::Terminate])
+        let signals = Signals::block(signals)
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
         let (running, reloader) = self.start_reloadable(factory)?;
         started(&running);
@@ -254,7 +266,7 @@ impl Server {
         if self.blocking_threads > BLOCKING_THREADS_MAX {
             return Err(StartError::BlockingThreads(self.blocking_threads));
         }
-        let listeners = inherited.part(0, workers)?.len().max(addresses.len());
+        let listeners = inherited.most(workers).max(addresses.len());
         if addresses.is_empty() || listeners > LISTENERS_MAX {
             return Err(StartError::Listeners(listeners));
         }

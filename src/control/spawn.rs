@@ -252,7 +252,7 @@ impl<H: Handler> Seed<H> {
         })
     }
 
-    fn grow(self, factory: &dyn Fn(&WorkerInfo) -> H) -> Result<(Worker<Linux, H>, Started)> {
+    fn grow(mut self, factory: &dyn Fn(&WorkerInfo) -> H) -> Result<(Worker<Linux, H>, Started)> {
         let index = self.parts.index;
         let cpu = self.cpu.filter(|cpu| {
             let is_pinned = sys::pin_current_thread(*cpu);
@@ -267,17 +267,16 @@ impl<H: Handler> Seed<H> {
         let handler = factory(&WorkerInfo::new(index, Arc::clone(&self.parts.board)));
         handler.check().map_err(StartError::Application)?;
 
-        let mut seed = self;
-        let listeners = seed.listen(cpu)?;
-        let shared = if seed.is_steered { &listeners[..] } else { &[] };
+        let listeners = self.listen(cpu)?;
+        let shared = if self.is_steered { &listeners[..] } else { &[] };
         let shared: io::Result<_> = shared.iter().map(Listener::share).collect();
         let shared = shared.map_err(|error| StartError::Kernel("duplicate a listener", error))?;
         let addresses = listeners.iter().map(Listener::address).collect();
         // Where they are not known, their queues are not told.
         let inodes = listeners.iter().filter_map(|listener| listener.share().ok());
         let inodes = inodes.filter_map(|socket| sys::socket_inode(socket).ok()).collect();
-        let Settings { busy_poll, stage_sampling, .. } = seed.parts.settings;
-        let kernel = Linux::new(seed.clock, listeners)
+        let Settings { busy_poll, stage_sampling, .. } = self.parts.settings;
+        let kernel = Linux::new(self.clock, listeners)
             .map_err(|error| StartError::Kernel("make an epoll instance", error))?
             .busy_polling(busy_poll)
             .stamping(stage_sampling > 0);
@@ -285,9 +284,9 @@ impl<H: Handler> Seed<H> {
             .share()
             .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;
         let (post, mailbox) = mailbox(kernel.waker());
-        let worker = Worker::new(kernel, handler, seed.parts, mailbox)
-            .taking_part(seed.part)
-            .reloading(seed.changes);
+        let worker = Worker::new(kernel, handler, self.parts, mailbox)
+            .taking_part(self.part)
+            .reloading(self.changes);
         Ok((worker, Started { post, addresses, cpu, instance, listeners: shared, inodes }))
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::tcp_ext::TcpExt;
+
 /// The queue of one listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcceptQueue {
@@ -124,15 +126,10 @@ pub fn listen_failures() -> Option<ListenFailures> {
     from_netstat(&fs::read_to_string("/proc/self/net/netstat").ok()?)
 }
 
-/// `TcpExt` of `/proc/net/netstat`: a line of names, and one of their values.
 fn from_netstat(text: &str) -> Option<ListenFailures> {
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
-    let (names, values) = (lines.next()?, lines.next()?);
-    let value = |wanted: &str| -> Option<u64> {
-        let mut pairs = names.split(' ').zip(values.split(' '));
-        pairs.find(|(name, _)| *name == wanted)?.1.parse().ok()
-    };
-    Some(ListenFailures { overflows: value("ListenOverflows")?, drops: value("ListenDrops")? })
+    let counters = TcpExt::of(text)?;
+    let (overflows, drops) = (counters.count("ListenOverflows")?, counters.count("ListenDrops")?);
+    Some(ListenFailures { overflows, drops })
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod stream;
 #[cfg(feature = "doctor")]
 mod survey;
 mod syscall;
+mod tcp_ext;
 mod tuning;
 
 pub use accept_failure::AcceptFailure;

@@ -1,13 +1,12 @@
 //! What the kernel knows of this process: time, memory, descriptors, threads.
 //! Knows not what they are used for.
 
-#![allow(unsafe_code)] // clock_gettime and sysconf are foreign functions.
+#![allow(unsafe_code)] // sysconf is a foreign function.
 
 use std::fs;
-use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use super::resource::descriptor_limit;
+use super::resource::{descriptor_limit, process_cpu_time};
 
 /// The process as it is now; `None` for what the kernel does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -72,17 +71,6 @@ fn started() -> Option<Duration> {
     let per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
     let millis = (start * 1_000).checked_div(per_second)?;
     Some(Duration::from_secs(boot.trim().parse().ok()?) + Duration::from_millis(millis))
-}
-
-fn process_cpu_time() -> Duration {
-    let mut time = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: the kernel writes one `timespec`; all zeros, if it refuses, is one too.
-    let time = unsafe {
-        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, time.as_mut_ptr());
-        time.assume_init()
-    };
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 #[cfg(test)]

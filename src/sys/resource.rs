@@ -1,5 +1,5 @@
 //! How many descriptors and how much memory the process may have, and how to have as many
-//! descriptors as it may; and the processor time of a thread. Knows not what they are for.
+//! descriptors as it may; and processor time. Knows not what they are for.
 
 #![allow(unsafe_code)] // getrlimit, setrlimit and clock_gettime are foreign functions.
 
@@ -75,10 +75,19 @@ fn memory_of_machine(root: &Path) -> Option<u64> {
 
 /// Processor time that the calling thread has used.
 pub fn thread_cpu_time() -> Duration {
+    cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// Processor time that all threads of the process have used, ended ones too.
+pub(super) fn process_cpu_time() -> Duration {
+    cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn cpu_time(clock: libc::clockid_t) -> Duration {
     let mut time = MaybeUninit::<libc::timespec>::zeroed();
     // SAFETY: the kernel writes one `timespec`; all zeros, if it refuses, is one too.
     let time = unsafe {
-        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr());
+        libc::clock_gettime(clock, time.as_mut_ptr());
         time.assume_init()
     };
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();

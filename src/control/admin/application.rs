@@ -159,8 +159,7 @@ fn measured(seen: &Snapshot) -> Result<Measured, Error> {
         let message = format!("worker {worker} does not answer");
         return Err(Error::new(Status::SERVICE_UNAVAILABLE, message));
     }
-    let told = seen.workers.iter().filter_map(|worker| worker.told.as_ref());
-    let workers = told.map(|told| told.latencies.clone()).collect();
+    let workers = seen.told().map(|told| told.latencies.clone()).collect();
     Ok(Measured { uptime: seen.uptime, workers })
 }
 

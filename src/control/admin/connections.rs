@@ -9,25 +9,18 @@ use crate::report::{ConnectionState, Counts, Json, StateCounts};
 const SCHEMA: &str = "corelane-connections/1";
 
 pub(super) fn to_json(seen: &Snapshot) -> Json {
-    let mut all = StateCounts::default();
-    for told in seen.workers.iter().filter_map(|worker| worker.told.as_ref()) {
-        for (sum, count) in all.iter_mut().zip(told.counts.states) {
-            *sum += count;
-        }
-    }
-    let silent = seen.silent().into_iter().map(|worker| Json::Unsigned(worker as u64));
+    let all = seen.states();
     Json::object([
         ("schema", Json::text(SCHEMA)),
         ("uptime_seconds", Json::Float(seen.uptime.as_secs_f64())),
         ("connections", Json::Unsigned(all.iter().sum())),
         ("states", states(all)),
         ("workers", Json::List(seen.workers.iter().map(worker).collect())),
-        ("silent_workers", Json::List(silent.collect())),
+        ("silent_workers", silent(seen)),
     ])
 }
 
 fn worker(worker: &WorkerSnapshot) -> Json {
-    let number = |number: Option<u64>| number.map_or(Json::Null, Json::Unsigned);
     let counts = worker.told.as_ref().map(|told| &told.counts);
     Json::object([
         ("worker", Json::Unsigned(worker.index as u64)),
@@ -40,6 +33,16 @@ fn worker(worker: &WorkerSnapshot) -> Json {
         ("accept_queue", number(worker.queue.map(|(depth, _)| depth))),
         ("accept_queue_limit", number(worker.queue.map(|(_, limit)| limit))),
     ])
+}
+
+/// The numbers of those that did not tell.
+pub(super) fn silent(seen: &Snapshot) -> Json {
+    Json::List(seen.silent().into_iter().map(|worker| Json::Unsigned(worker as u64)).collect())
+}
+
+/// A number, or `null` where there is none.
+pub(super) fn number(number: Option<u64>) -> Json {
+    number.map_or(Json::Null, Json::Unsigned)
 }
 
 pub(super) fn states(counts: StateCounts) -> Json {

@@ -17,44 +17,26 @@ const COUNTERS: [Counter; 4] = [
     ("corelane_turns", "Turns of the worker's loop.", |counts| counts.turns),
 ];
 
-/// What is counted besides, by the name that counts have it under.
-const EVENTS: [(&str, &str, &str); 12] = [
+/// What is counted besides: name, which is that of the count behind a prefix, and help.
+const EVENTS: [(&str, &str); 12] = [
     (
-        "accept_aborted",
         "corelane_accept_aborted",
         "Connections that their clients gave up before they were accepted.",
     ),
     (
-        "accept_exhausted",
         "corelane_accept_exhausted",
         "Times that the kernel had no descriptor or no memory for a connection.",
     ),
-    (
-        "accept_failed",
-        "corelane_accept_failed",
-        "Times that accepting failed in a way accept(2) does not name.",
-    ),
-    (
-        "connections_given",
-        "corelane_connections_given",
-        "Accepted connections that were given to another worker.",
-    ),
-    (
-        "connections_taken",
-        "corelane_connections_taken",
-        "Connections that were taken on from another worker.",
-    ),
-    ("handler_panics", "corelane_handler_panics", "Requests whose handler panicked."),
-    ("later_dropped", "corelane_later_dropped", "Promised answers that were never given."),
-    ("later_expired", "corelane_later_expired", "Promised answers that were not given in time."),
-    (
-        "later_unwanted",
-        "corelane_later_unwanted",
-        "Promised answers that nobody waited for any more.",
-    ),
-    ("shed", "corelane_shed", "Requests that waited too long and were turned away."),
-    ("stalls", "corelane_stalls", "Turns that lasted longer than stall_time."),
-    ("table_full", "corelane_table_full", "Times that accepting paused with a full table."),
+    ("corelane_accept_failed", "Times that accepting failed in a way accept(2) does not name."),
+    ("corelane_connections_given", "Accepted connections that were given to another worker."),
+    ("corelane_connections_taken", "Connections that were taken on from another worker."),
+    ("corelane_handler_panics", "Requests whose handler panicked."),
+    ("corelane_later_dropped", "Promised answers that were never given."),
+    ("corelane_later_expired", "Promised answers that were not given in time."),
+    ("corelane_later_unwanted", "Promised answers that nobody waited for any more."),
+    ("corelane_shed", "Requests that waited too long and were turned away."),
+    ("corelane_stalls", "Turns that lasted longer than stall_time."),
+    ("corelane_table_full", "Times that accepting paused with a full table."),
 ];
 
 /// A worker with its labels.
@@ -100,9 +82,8 @@ fn about_requests(text: &mut Exposition, seen: &Snapshot, rows: &[Row<'_>]) {
     for (row, counts) in told(rows) {
         let names = seen.routes.iter().map(String::as_str).chain([NO_ROUTE_NAME]);
         for (route, count) in names.zip(&counts.routes) {
-            let (method, template) = route.split_once(' ').unwrap_or(("", route));
-            let (method, template) =
-                if route == NO_ROUTE_NAME { ("", route) } else { (method, template) };
+            let parts = route.split_once(' ').filter(|_| route != NO_ROUTE_NAME);
+            let (method, template) = parts.unwrap_or(("", route));
             text.count(&row.with(&[("method", method), ("route", template)]), count);
         }
     }
@@ -132,8 +113,7 @@ fn about_times(text: &mut Exposition, seen: &Snapshot, rows: &[Row<'_>]) {
     let help = "What requests go through, all workers together: waits of all, the others of a \
                 sample.";
     text.family(Kind::Histogram, "corelane_stage_seconds", help);
-    let told: Vec<_> = seen.workers.iter().filter_map(|worker| worker.told.as_ref()).collect();
-    let latencies: Vec<_> = told.iter().map(|told| &told.latencies).collect();
+    let latencies: Vec<_> = seen.told().map(|told| &told.latencies).collect();
     for (stage, times) in Latencies::together(&latencies).1 {
         text.histogram(&[("stage", stage)], &times);
     }
@@ -158,10 +138,11 @@ fn about_connections(text: &mut Exposition, rows: &[Row<'_>]) {
             text.count(&row.labels(), of(counts));
         }
     }
-    for (event, name, help) in EVENTS {
+    for (name, help) in EVENTS {
         text.family(Kind::Counter, name, help);
+        let is_it = |known: &str| name.strip_prefix("corelane_") == Some(known);
         for (row, counts) in told(rows) {
-            if let Some((_, count)) = counts.events.iter().find(|(known, _)| *known == event) {
+            if let Some((_, count)) = counts.events.iter().find(|(known, _)| is_it(known)) {
                 text.count(&row.labels(), count);
             }
         }

@@ -9,6 +9,7 @@ use crate::api::{Board, Told, Wanted};
 use crate::clock::Moment;
 use crate::control::phase::{Life, Phase};
 use crate::limits::{LIVE_TURN_MS, OVERVIEW_INTERVAL_MS};
+use crate::report::StateCounts;
 use crate::sys::{ListenFailures, ProcessFacts, accept_queues, listen_failures};
 
 const INTERVAL: Duration = Duration::from_millis(OVERVIEW_INTERVAL_MS);
@@ -56,6 +57,20 @@ pub(super) struct WorkerSnapshot {
 }
 
 impl Snapshot {
+    /// What those told that did.
+    pub(super) fn told(&self) -> impl Iterator<Item = &Told> {
+        self.workers.iter().filter_map(|worker| worker.told.as_ref())
+    }
+
+    /// Connections by what they are at, of all that told.
+    pub(super) fn states(&self) -> StateCounts {
+        let mut all = StateCounts::default();
+        for told in self.told() {
+            all.iter_mut().zip(told.counts.states).for_each(|(sum, count)| *sum += count);
+        }
+        all
+    }
+
     /// Workers that did not tell.
     pub(super) fn silent(&self) -> Vec<usize> {
         let silent = self.workers.iter().filter(|worker| worker.told.is_none());
@@ -89,7 +104,7 @@ impl Overview {
         let pulses = (0..self.board.workers()).map(|worker| self.board.pulse(worker));
         let turns = pulses.filter_map(|pulse| {
             let beat = pulse.beat();
-            let lasted = now - beat.began?;
+            let lasted = beat.lasted(now);
             (lasted >= LIVE_TURN).then(|| (pulse.name_of(beat.place), lasted))
         });
         turns.collect()
@@ -135,7 +150,7 @@ impl Overview {
         let workers = workers.map(|(index, (told, status))| WorkerSnapshot {
             index,
             cpu: status.cpu,
-            turn: self.board.pulse(index).beat().began.map_or(Duration::ZERO, |began| at - began),
+            turn: self.board.pulse(index).beat().lasted(at),
             stalls: status.stalls,
             queue: queue_of(index),
             told,

@@ -5,23 +5,17 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::connections::states;
+use super::connections::{number, silent, states};
 use super::overview::{Snapshot, WorkerSnapshot};
-use crate::report::{Counts, Json, StateCounts, merged};
+use crate::report::{Counts, Json, merged};
 
 /// The event. Rates are a second's, times nanoseconds, counts those since the start.
 pub(super) fn to_json(before: &Snapshot, now: &Snapshot) -> Json {
     let span = now.at - before.at;
     let pairs: Vec<_> = before.workers.iter().zip(&now.workers).collect();
     let times: Vec<_> = pairs.iter().filter_map(|(then, now)| times_between(then, now)).collect();
-    let told: Vec<_> = now.workers.iter().filter_map(|worker| worker.told.as_ref()).collect();
+    let told: Vec<_> = now.told().collect();
     let requests: u64 = pairs.iter().map(|(then, now)| requests_between(then, now)).sum();
-    let mut all = StateCounts::default();
-    for told in &told {
-        for (sum, count) in all.iter_mut().zip(told.counts.states) {
-            *sum += count;
-        }
-    }
     let sums = |of: fn(&Counts) -> &Vec<(&'static str, u64)>| {
         let mut sums: Vec<(&'static str, u64)> = Vec::new();
         for (index, (name, count)) in
@@ -35,15 +29,13 @@ pub(super) fn to_json(before: &Snapshot, now: &Snapshot) -> Json {
         let counted = sums.into_iter().filter(|(_, count)| *count > 0);
         Json::object(counted.map(|(name, count)| (name, Json::Unsigned(count))))
     };
-    let number = |number: Option<u64>| number.map_or(Json::Null, Json::Unsigned);
     let statuses = (0..5).map(|class| told.iter().map(|told| told.counts.statuses[class]).sum());
-    let silent = now.silent().into_iter().map(|worker| Json::Unsigned(worker as u64));
     let mut event = vec![
         ("uptime", Json::Float(now.uptime.as_secs_f64())),
         ("phase", Json::text(now.phase.name())),
-        ("silent", Json::List(silent.collect())),
+        ("silent", silent(now)),
         ("rate", rate(requests, span)),
-        ("states", states(all)),
+        ("states", states(now.states())),
         ("statuses", Json::List(statuses.map(Json::Unsigned).collect())),
         ("closes", sums(|counts| &counts.closes)),
         ("refusals", sums(|counts| &counts.refusals)),
@@ -59,7 +51,6 @@ pub(super) fn to_json(before: &Snapshot, now: &Snapshot) -> Json {
 }
 
 fn worker(before: &WorkerSnapshot, now: &WorkerSnapshot, span: Duration) -> Json {
-    let number = |number: Option<u64>| number.map_or(Json::Null, Json::Unsigned);
     let counts = now.told.as_ref().map(|told| &told.counts);
     let busy = before.told.as_ref().zip(counts).map(|(then, counts)| {
         let busy = counts.busy.saturating_sub(then.counts.busy);

@@ -1,6 +1,7 @@
 //! Network devices with their queues and interrupts, and the counters of the network, as `/proc`
 //! and `/sys` tell them. Knows not what is good.
 
+use super::super::tcp_ext::TcpExt;
 use super::files::{Fact, Files, Unknown};
 
 /// A network device with hardware, or a hypervisor's, behind it.
@@ -153,14 +154,8 @@ pub(super) fn tcp_figures(files: &Files) -> Fact<TcpFigures> {
     const NETSTAT: &str = "proc/net/netstat";
     const SOCKSTAT: &str = "proc/net/sockstat";
     let text = files.read(NETSTAT)?;
-    // Names in one line, numbers in the next, both behind the same word.
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
-    let (names, numbers) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-    let counter = |name: &str| {
-        let mut pairs = names.split(' ').zip(numbers.split(' '));
-        let number = pairs.find_map(|(it, number)| (it == name).then_some(number));
-        number.and_then(|number| number.parse().ok()).ok_or_else(|| Unknown::form(NETSTAT))
-    };
+    let counters = TcpExt::of(&text).ok_or_else(|| Unknown::form(NETSTAT))?;
+    let counter = |name: &str| counters.count(name).ok_or_else(|| Unknown::form(NETSTAT));
     let sockets = files.read(SOCKSTAT)?;
     let line = sockets.lines().find_map(|line| line.strip_prefix("TCP: "));
     let mut words = line.unwrap_or_default().split(' ').skip_while(|word| *word != "mem");
