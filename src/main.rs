@@ -9,20 +9,18 @@ mod compare;
 #[cfg(feature = "doctor")]
 #[path = "main/doctor.rs"]
 mod doctor_command;
+#[path = "main/serve.rs"]
+mod serve;
 #[cfg(feature = "bench")]
 #[path = "main/sweep.rs"]
 mod sweep;
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
-use corelane::app::configured::factory;
-use corelane::app::{Router, configured::Application};
-use corelane::config::{self, Command, Exit, ReportFormat, ServePlan, Stream};
-use corelane::control::{Reloader, Running, log_to_stderr};
-use corelane::report::{ServerReport, TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
-use corelane::{Server, StartError};
+use corelane::StartError;
+use corelane::config::{self, Command, Exit, Stream};
+use corelane::control::log_to_stderr;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -37,7 +35,7 @@ fn main() -> ExitCode {
         Ok(Command::Report(order)) => compare::report(&order),
         #[cfg(feature = "doctor")]
         Ok(Command::Doctor(order)) => doctor_command::run(&order),
-        Ok(Command::Serve(plan)) => serve(plan).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Serve(plan)) => serve::run(plan).map(|()| ExitCode::SUCCESS),
         Err(exit) => return leave(&exit),
     };
     match outcome {
@@ -78,106 +76,4 @@ fn leave(exit: &Exit) -> ExitCode {
         Stream::Stderr => io::stderr().write_all(exit.text.as_bytes()),
     };
     ExitCode::from(exit.code)
-}
-
-fn serve(mut plan: ServePlan) -> Result<(), Failure> {
-    log::set_max_level(plan.log_level.into());
-    note_file(&plan);
-    let mut server =
-        Server::bind(&plan.listen[..]).activated().pin(plan.pin).settings(plan.settings.clone());
-    if let Some(admin) = plan.admin {
-        server = server.admin(admin);
-    }
-    if let Some(workers) = plan.workers {
-        server = server.workers(workers);
-    }
-    let application = factory(plan.application.clone());
-    let reload = |reloader: &Reloader<Router>| reload(&mut plan, reloader);
-    let report = server.run_reloading(application, announce, reload)?.report();
-    let written = plan.hgrm.map_or(Ok(()), |path| write_distribution(&report, &path));
-    // A run cannot be had again: what can be kept of it is kept.
-    print_report(&report, plan.report)?;
-    written
-}
-
-/// Reads the configuration again and has the server go on with it; nothing changes if it is wrong.
-fn reload(plan: &mut ServePlan, reloader: &Reloader<Router>) {
-    let new = match config::parse(std::env::args_os()) {
-        Ok(Command::Serve(new)) => new,
-        // The words are the same, so it is a server again.
-        Ok(_) => return,
-        Err(exit) => {
-            let why = exit.text.trim_end().replace("error: ", "").replace("\nhint: ", "; ");
-            log::error!("nothing is reloaded: {why}");
-            return;
-        }
-    };
-    match reloader.reload(new.settings.clone(), factory(new.application.clone())) {
-        Ok(fixed) => {
-            log::set_max_level(new.log_level.into());
-            let mut fixed: Vec<String> = fixed.iter().map(|name| name.replace('_', "-")).collect();
-            let outside = [
-                ("admin", new.admin != plan.admin),
-                ("listen", new.listen != plan.listen),
-                ("pin", new.pin != plan.pin),
-                ("workers", new.workers != plan.workers),
-            ];
-            let changed = outside.iter().filter(|(_, is_changed)| *is_changed);
-            fixed.extend(changed.map(|(name, _)| (*name).to_owned()));
-            let ServePlan { admin, listen, pin, workers, .. } = plan.clone();
-            *plan = ServePlan { admin, listen, pin, workers, ..new };
-            log::info!("reloaded");
-            note_file(plan);
-            if !fixed.is_empty() {
-                log::warn!("needs a restart: {}", fixed.join(", "));
-            }
-        }
-        Err(error) => log::error!("nothing is reloaded: {error}"),
-    }
-}
-
-/// Tells which file is in force.
-fn note_file(plan: &ServePlan) {
-    let Some(path) = &plan.config else { return };
-    log::info!("configured by {}", path.display());
-    if matches!(&plan.application, Application::Routes(routes) if routes.is_empty()) {
-        log::warn!("no `[[route]]` and no `demo = true`: everything is answered 404");
-    }
-}
-
-fn write_distribution(report: &ServerReport, path: &Path) -> Result<(), Failure> {
-    let text = to_hgrm(report.service_times(), TICKS_PER_HALF_DISTANCE, Unit::Milliseconds);
-    std::fs::write(path, text).map_err(|error| Failure {
-        message: format!("cannot write {}: {error}", path.display()),
-        hint: Some("--hgrm names a file in a folder that may be written".to_owned()),
-    })
-}
-
-/// Tells where the server listens and where its workers run.
-fn announce(running: &Running) {
-    for address in running.addresses() {
-        tell(&format!("listening on http://{address}"));
-    }
-    for address in running.admin_addresses() {
-        tell(&format!("admin on http://{address}"));
-    }
-    for worker in running.workers() {
-        match worker.cpu {
-            Some(cpu) => tell(&format!("worker {} on CPU {cpu}", worker.index)),
-            None => tell(&format!("worker {} not pinned", worker.index)),
-        }
-    }
-    tell("Ctrl-C drains and prints the report; a second one stops at once");
-}
-
-fn print_report(report: &ServerReport, format: ReportFormat) -> Result<(), Failure> {
-    let text = match format {
-        ReportFormat::Text => report.to_text(),
-        ReportFormat::Json => format!("{}\n", report.to_json()),
-        ReportFormat::None => return Ok(()),
-    };
-    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure {
-        message: format!("cannot write the report: {error}"),
-        hint: None,
-    })
 }

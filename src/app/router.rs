@@ -38,7 +38,7 @@ struct Route {
 /// error at start.
 #[derive(Default)]
 pub struct Router {
-    /// One tree a method, of indices into `routes`.
+    /// One set a method, of indices into `routes`.
     by_method: [Routes; Method::KNOWN.len()],
     routes: Vec<Route>,
     fallback: Option<BoxedHandler>,

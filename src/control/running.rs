@@ -174,14 +174,14 @@ impl Running {
         Ok(ended)
     }
 
-    /// Drains at the first signal or `lame_duck` after it, stops at the second, and returns once
-    /// every worker ended. `SIGHUP`, if it is among `signals`, is for `reload`. The manager is told
-    /// what becomes of the server.
+    /// Drains at the first signal that ends it or `lame_duck` after that, stops at the second, and
+    /// returns once every worker ended. Other signals are for `operate`. The manager is told what
+    /// becomes of the server.
     pub(super) fn wait_for_signals(
         self,
         signals: &Signals,
         manager: Option<&Manager>,
-        mut reload: impl FnMut(),
+        operate: &mut dyn FnMut(&Running, Signal),
     ) -> Result<Ended> {
         let mut drains_at = None;
         if let Some(manager) = manager {
@@ -191,7 +191,7 @@ impl Running {
             if self.ends.is_over(self.members.len()) {
                 return self.wait();
             }
-            self.take_signal(signals, manager, &mut drains_at, &mut reload)?;
+            self.take_signal(signals, manager, &mut drains_at, operate)?;
         }
     }
 
@@ -214,7 +214,7 @@ impl Running {
         signals: &Signals,
         manager: Option<&Manager>,
         drains_at: &mut Option<Moment>,
-        reload: &mut impl FnMut(),
+        operate: &mut dyn FnMut(&Running, Signal),
     ) -> Result<()> {
         let interval = manager.and_then(Manager::interval);
         if let Some((manager, time)) = manager.zip(interval)
@@ -236,7 +236,7 @@ impl Running {
             (Woken::Signal(Signal::Hangup), Some(_)) => {
                 log::warn!("nothing is reloaded while the server drains");
             }
-            (Woken::Signal(Signal::Hangup), None) => reload(),
+            (Woken::Signal(signal), _) if !signal.ends() => operate(self, signal),
             (Woken::Signal(signal), None) if self.lame_duck.is_zero() => {
                 log::info!("{signal:?}: draining; once more stops at once");
                 self.drain();

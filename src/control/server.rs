@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::admin;
 use super::inherited::Inherited;
 use super::manager::Manager;
+use super::operator::Operator;
 use super::reload::Reloader;
 use super::running::{Ended, Running};
 use super::spawn::{self, Plan, Role};
@@ -147,8 +148,8 @@ impl Server {
         self
     }
 
-    /// Runs until SIGINT or SIGTERM. The first drains: no new connections, `Connection: close`
-    /// on every answer, requests under way are finished, idle connections closed, all within
+    /// Runs until SIGINT, SIGQUIT or SIGTERM. The first drains: no new connections, `Connection:
+    /// close` on every answer, requests under way are finished, idle connections closed, all within
     /// `drain_time`. A second one stops at once.
     ///
     /// `factory` makes the application, once on each worker's own thread: what it makes needs
@@ -177,25 +178,19 @@ impl Server {
         F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
         H: Handler + 'static,
     {
-        self.run_until(&[Signal::Interrupt, Signal::Terminate], factory, started, |_| {})
+        self.run_until(&Signal::ENDING, factory, &mut OnceStarted(Some(started)))
     }
 
-    /// As [`Server::run_with`]; calls `reload` at each SIGHUP, until a drain begins.
+    /// As [`Server::run_with`], with a program around the server that SIGHUP and SIGUSR1 are for.
     ///
     /// # Errors
     /// As [`Server::run`].
-    pub fn run_reloading<F, H>(
-        self,
-        factory: F,
-        started: impl FnOnce(&Running),
-        reload: impl FnMut(&Reloader<H>),
-    ) -> Result<Ended>
+    pub fn run_operated<F, H>(self, factory: F, operator: &mut dyn Operator<H>) -> Result<Ended>
     where
         F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
         H: Handler + 'static,
     {
-        let signals = [Signal::Hangup, Signal::Interrupt, Signal::Terminate];
-        self.run_until(&signals, factory, started, reload)
+        self.run_until(&Signal::ALL, factory, operator)
     }
 
     /// Runs until one of these signals that ends it, and takes the others.
@@ -203,8 +198,7 @@ impl Server {
         self,
         signals: &[Signal],
         factory: F,
-        started: impl FnOnce(&Running),
-        mut reload: impl FnMut(&Reloader<H>),
+        operator: &mut dyn Operator<H>,
     ) -> Result<Ended>
     where
         F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
@@ -213,9 +207,13 @@ impl Server {
         let signals = Signals::block(signals)
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
         let (running, reloader) = self.start_reloadable(factory)?;
-        started(&running);
+        operator.started(&running);
         let manager = Manager::from_environment();
-        running.wait_for_signals(&signals, manager.as_ref(), || reload(&reloader))
+        running.wait_for_signals(&signals, manager.as_ref(), &mut |running, signal| match signal {
+            Signal::Hangup => operator.reload(&reloader),
+            Signal::User1 => operator.reopen_logs(running),
+            _ => {}
+        })
     }
 
     /// Starts the workers and returns; the caller drains, stops and waits. No signal is touched.
@@ -293,6 +291,17 @@ impl Server {
             blocking_threads: self.blocking_threads,
             settings,
         })
+    }
+}
+
+/// Calls what it has once, when the server has started.
+struct OnceStarted<F>(Option<F>);
+
+impl<H, F: FnOnce(&Running)> Operator<H> for OnceStarted<F> {
+    fn started(&mut self, running: &Running) {
+        if let Some(started) = self.0.take() {
+            started(running);
+        }
     }
 }
 

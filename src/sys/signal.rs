@@ -32,7 +32,8 @@ pub enum Signal {
 }
 
 impl Signal {
-    const ALL: [Signal; 6] = [
+    /// All there are.
+    pub const ALL: [Signal; 6] = [
         Signal::Hangup,
         Signal::Interrupt,
         Signal::Quit,
@@ -40,6 +41,14 @@ impl Signal {
         Signal::User1,
         Signal::User2,
     ];
+
+    /// Those that end a server.
+    pub const ENDING: [Signal; 3] = [Signal::Interrupt, Signal::Quit, Signal::Terminate];
+
+    /// Whether it ends a server.
+    pub fn ends(self) -> bool {
+        Signal::ENDING.contains(&self)
+    }
 
     const fn number(self) -> c_int {
         match self {

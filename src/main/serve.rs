@@ -1,0 +1,133 @@
+//! `corelane serve`: a server as it was asked for, and what its operator's signals lead to.
+//! Knows no flag and no key of a file.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use corelane::Server;
+use corelane::app::configured::factory;
+use corelane::app::{Router, configured::Application};
+use corelane::config::{self, Command, ReportFormat, ServePlan};
+use corelane::control::{Operator, Reloader, Running};
+use corelane::report::{ServerReport, TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
+
+use super::{Failure, tell};
+
+pub(super) fn run(plan: ServePlan) -> Result<(), Failure> {
+    log::set_max_level(plan.log_level.into());
+    note_file(&plan);
+    let mut server =
+        Server::bind(&plan.listen[..]).activated().pin(plan.pin).settings(plan.settings.clone());
+    if let Some(admin) = plan.admin {
+        server = server.admin(admin);
+    }
+    if let Some(workers) = plan.workers {
+        server = server.workers(workers);
+    }
+    let application = factory(plan.application.clone());
+    let mut program = Program { plan };
+    let report = server.run_operated(application, &mut program)?.report();
+    let ServePlan { hgrm, report: format, .. } = program.plan;
+    let written = hgrm.map_or(Ok(()), |path| write_distribution(&report, &path));
+    // A run cannot be had again: what can be kept of it is kept.
+    print_report(&report, format)?;
+    written
+}
+
+/// The program around the server.
+struct Program {
+    /// What is in force.
+    plan: ServePlan,
+}
+
+impl Operator<Router> for Program {
+    fn started(&mut self, running: &Running) {
+        announce(running);
+    }
+
+    fn reload(&mut self, reloader: &Reloader<Router>) {
+        reload(&mut self.plan, reloader);
+    }
+}
+
+/// Reads the configuration again and has the server go on with it; nothing changes if it is wrong.
+fn reload(plan: &mut ServePlan, reloader: &Reloader<Router>) {
+    let new = match config::parse(std::env::args_os()) {
+        Ok(Command::Serve(new)) => new,
+        // The words are the same, so it is a server again.
+        Ok(_) => return,
+        Err(exit) => {
+            let why = exit.text.trim_end().replace("error: ", "").replace("\nhint: ", "; ");
+            log::error!("nothing is reloaded: {why}");
+            return;
+        }
+    };
+    match reloader.reload(new.settings.clone(), factory(new.application.clone())) {
+        Ok(fixed) => {
+            log::set_max_level(new.log_level.into());
+            let mut fixed: Vec<String> = fixed.iter().map(|name| name.replace('_', "-")).collect();
+            let outside = [
+                ("admin", new.admin != plan.admin),
+                ("listen", new.listen != plan.listen),
+                ("pin", new.pin != plan.pin),
+                ("workers", new.workers != plan.workers),
+            ];
+            let changed = outside.iter().filter(|(_, is_changed)| *is_changed);
+            fixed.extend(changed.map(|(name, _)| (*name).to_owned()));
+            let ServePlan { admin, listen, pin, workers, .. } = plan.clone();
+            *plan = ServePlan { admin, listen, pin, workers, ..new };
+            log::info!("reloaded");
+            note_file(plan);
+            if !fixed.is_empty() {
+                log::warn!("needs a restart: {}", fixed.join(", "));
+            }
+        }
+        Err(error) => log::error!("nothing is reloaded: {error}"),
+    }
+}
+
+/// Tells which file is in force.
+fn note_file(plan: &ServePlan) {
+    let Some(path) = &plan.config else { return };
+    log::info!("configured by {}", path.display());
+    if matches!(&plan.application, Application::Routes(routes) if routes.is_empty()) {
+        log::warn!("no `[[route]]` and no `demo = true`: everything is answered 404");
+    }
+}
+
+fn write_distribution(report: &ServerReport, path: &Path) -> Result<(), Failure> {
+    let text = to_hgrm(report.service_times(), TICKS_PER_HALF_DISTANCE, Unit::Milliseconds);
+    std::fs::write(path, text).map_err(|error| Failure {
+        message: format!("cannot write {}: {error}", path.display()),
+        hint: Some("--hgrm names a file in a folder that may be written".to_owned()),
+    })
+}
+
+/// Tells where the server listens and where its workers run.
+fn announce(running: &Running) {
+    for address in running.addresses() {
+        tell(&format!("listening on http://{address}"));
+    }
+    for address in running.admin_addresses() {
+        tell(&format!("admin on http://{address}"));
+    }
+    for worker in running.workers() {
+        match worker.cpu {
+            Some(cpu) => tell(&format!("worker {} on CPU {cpu}", worker.index)),
+            None => tell(&format!("worker {} not pinned", worker.index)),
+        }
+    }
+    tell("Ctrl-C drains and prints the report; a second one stops at once");
+}
+
+fn print_report(report: &ServerReport, format: ReportFormat) -> Result<(), Failure> {
+    let text = match format {
+        ReportFormat::Text => report.to_text(),
+        ReportFormat::Json => format!("{}\n", report.to_json()),
+        ReportFormat::None => return Ok(()),
+    };
+    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure {
+        message: format!("cannot write the report: {error}"),
+        hint: None,
+    })
+}
