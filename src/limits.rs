@@ -158,6 +158,17 @@ pub const WORKERS_MAX: usize = 1024;
 /// Addresses one server listens on.
 pub const LISTENERS_MAX: usize = 16;
 
+/// Listening sockets of one worker: one of each address, and those it was left by a server that
+/// had more workers.
+pub const SOCKETS_PER_WORKER_MAX: usize = 1024;
+
+/// Milliseconds in which a server and its successor say what is due at once.
+pub const HANDOVER_MS: u64 = 10_000;
+
+/// Milliseconds in which a successor serves with every worker, or has failed. An application may
+/// read much before that; the server before it serves on meanwhile.
+pub const SUCCESSOR_MS: u64 = 60_000;
+
 /// Connections one worker may be configured for; slab indices are `u32`.
 pub const CONNECTIONS_MAX: usize = 1 << 20;
 

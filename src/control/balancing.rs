@@ -1,7 +1,7 @@
 //! Chooses how the workers of a server share its connections, and begins it.
 //! Knows nothing of how a worker takes part.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::{Result, StartError};
@@ -52,11 +52,6 @@ impl Balancing {
         self.in_force
     }
 
-    /// Whether the listeners are needed once all are there.
-    pub(super) fn is_steered(&self) -> bool {
-        self.steering.is_some()
-    }
-
     /// What a worker does for it.
     pub(super) fn part(&self, worker: usize) -> Part<Stream> {
         match (&self.crew, &self.steering) {
@@ -68,18 +63,20 @@ impl Balancing {
         }
     }
 
-    /// Begins once every worker listens, each at the same addresses in the same order.
+    /// Begins once every worker listens; a group is one listener of each at the same address.
     ///
     /// # Errors
     /// As [`Balancing::choose`]; where the choice is ours, the kernel then places connections.
-    pub(super) fn begin(&mut self, listeners: &[Vec<OwnedFd>]) -> Result<()> {
-        let Some(steering) = &self.steering else { return Ok(()) };
-        let addresses = listeners.first().map_or(0, Vec::len);
-        let steered = (0..addresses).try_for_each(|address| {
-            let group: Vec<BorrowedFd<'_>> =
-                listeners.iter().filter_map(|own| own.get(address)).map(AsFd::as_fd).collect();
-            steering.steer(&group)
-        });
+    pub(super) fn begin(&mut self, groups: &[Vec<BorrowedFd<'_>>]) -> Result<()> {
+        let Some(steering) = &self.steering else {
+            for listener in groups.iter().filter_map(|group| group.first()) {
+                // Of those that were passed on, a program of the server before may be in charge. A
+                // kernel that cannot end it never took one.
+                let _ = Steering::end(*listener);
+            }
+            return Ok(());
+        };
+        let steered = groups.iter().try_for_each(|group| steering.steer(group));
         match steered {
             Err(error) if self.is_chosen_by_us => {
                 log::warn!("the kernel spreads connections by itself: {error}");

@@ -8,6 +8,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use super::handover::Estate;
+use crate::clock::Moment;
+use crate::sys::{PASSED_MAX, send_passing};
+
+/// Names of the sockets that a manager keeps, by who listens on them.
+pub(super) const STORED_PUBLIC: &str = "corelane-public";
+pub(super) const STORED_ADMIN: &str = "corelane-admin";
+
 /// Who started the process and wants to be told.
 #[derive(Debug)]
 pub(super) struct Manager {
@@ -52,6 +60,40 @@ impl Manager {
     /// Every worker serves.
     pub(super) fn ready(&self, status: &str) {
         self.tell(&format!("READY=1\nSTATUS={status}"));
+    }
+
+    /// The server changes its settings, from this moment on until [`Manager::ready`].
+    pub(super) fn reloading(&self, now: Moment) {
+        let micros = now.as_nanos() / 1_000;
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+    }
+
+    /// The process with this number, a child of this one, is the server from now on.
+    pub(super) fn succeeded_by(&self, pid: u32) {
+        self.tell(&format!("MAINPID={pid}"));
+    }
+
+    /// Has the manager keep duplicates of the listening sockets and pass them to the process that
+    /// it starts next, instead of those it kept before. Nothing happens where it keeps none.
+    pub(super) fn keep(&self, estate: &Estate<'_>) {
+        if estate.is_fixed {
+            // They are its own.
+            return;
+        }
+        let named = [(STORED_PUBLIC, &estate.public), (STORED_ADMIN, &estate.admin)];
+        let kept = named.iter().try_for_each(|(name, sockets)| {
+            // One that is no longer listened on would be a queue that nobody takes from.
+            self.tell(&format!("FDSTOREREMOVE=1\nFDNAME={name}"));
+            let message = format!("FDSTORE=1\nFDNAME={name}");
+            let socket = UnixDatagram::unbound()?;
+            socket.connect_addr(&self.address)?;
+            sockets
+                .chunks(PASSED_MAX)
+                .try_for_each(|part| send_passing(&socket, message.as_bytes(), part))
+        });
+        if let Err(error) = kept {
+            log::warn!("the service manager keeps no sockets: {error}");
+        }
     }
 
     /// The server ends, within this time.

@@ -2,11 +2,14 @@
 //! Knows nothing of the inside of a protocol.
 
 mod admin;
+mod attendant;
 mod balancing;
 mod blocking;
 mod ends;
 mod error;
+mod handover;
 mod inherited;
+mod listening;
 mod log;
 mod manager;
 mod operator;

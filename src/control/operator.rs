@@ -1,5 +1,7 @@
 //! What signals lead to, besides the end of a server. Knows no signal by its number.
 
+use std::process::Command;
+
 use super::reload::Reloader;
 use super::running::Running;
 
@@ -14,4 +16,11 @@ pub trait Operator<H> {
 
     /// `SIGUSR1`: the files of logs were renamed, open them again.
     fn reopen_logs(&mut self, _running: &Running) {}
+
+    /// `SIGUSR2`: the program that takes the place of this one. It is started with the listening
+    /// sockets and must call [`super::Server::activated`]; once it serves, this server drains. Not
+    /// called once a drain has begun.
+    fn successor(&mut self) -> Option<Command> {
+        None
+    }
 }

@@ -2,21 +2,21 @@
 //! Knows nothing of how it was started.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::BlockingPool;
+use super::Result;
 use super::ends::Ends;
-use super::manager::Manager;
+use super::handover::Estate;
+use super::listening::Listening;
 use super::phase::{Life, Phase};
 use super::supervisor::Supervisor;
-use super::{Result, StartError};
 use crate::api::{Board, ServerStatus};
-use crate::clock::Moment;
 use crate::report::{DrainAccount, Latencies, ServerReport, Stage, Summary, WorkerRow};
 use crate::settings::Balance;
-use crate::sys::{Signal, Signals, Woken};
+use crate::sys::EventFd;
 use crate::worker::Stats;
 
 /// Under which name requests are counted that no route matched.
@@ -41,6 +41,8 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     members: Vec<Member>,
     balance: Balance,
+    /// Until a drain begins: what its workers let go must close then.
+    listening: Mutex<Option<Listening>>,
     board: Arc<Board>,
     ends: Arc<Ends>,
     /// Its jobs may own what it is made of, so it is ended and not only dropped.
@@ -59,6 +61,7 @@ impl Running {
             addresses: Vec::new(),
             members: Vec::new(),
             balance: Balance::Off,
+            listening: Mutex::new(None),
             board,
             ends,
             blocking,
@@ -77,8 +80,41 @@ impl Running {
         &self.ends
     }
 
-    pub(super) fn set_balance(&mut self, balance: Balance) {
-        self.balance = balance;
+    /// Its workers share new connections of these sockets from now on.
+    ///
+    /// # Errors
+    /// If the kernel refuses the way that was wished.
+    pub(super) fn listen(&mut self, mut listening: Listening) -> Result<()> {
+        self.balance = listening.share()?;
+        self.listening = Mutex::new(Some(listening));
+        Ok(())
+    }
+
+    /// Does something with its listening sockets, and those of its admin listener; `None` once it
+    /// drains.
+    pub(super) fn with_estate<T>(&self, take: impl FnOnce(&Estate<'_>) -> T) -> Option<T> {
+        let public = self.lock_listening();
+        let admin = self.admin.as_ref().map(|admin| admin.lock_listening());
+        let admin = admin.as_deref().and_then(Option::as_ref).map(Listening::sockets);
+        public.as_ref().map(|public| {
+            take(&Estate {
+                public: public.sockets(),
+                admin: admin.unwrap_or_default(),
+                is_fixed: public.is_fixed,
+            })
+        })
+    }
+
+    /// Shares new connections as before: another process may have decided otherwise.
+    pub(super) fn share_again(&self) {
+        if let Some(Err(error)) = self.lock_listening().as_mut().map(Listening::share) {
+            log::warn!("new connections are shared as the kernel has it: {error}");
+        }
+    }
+
+    fn lock_listening(&self) -> MutexGuard<'_, Option<Listening>> {
+        // It is whole between any two statements, whoever panicked.
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set_addresses(&mut self, addresses: Vec<SocketAddr>) {
@@ -89,8 +125,42 @@ impl Running {
         self.admin = Some(Box::new(admin));
     }
 
+    pub(super) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.life.phase()
+    }
+
+    /// Woken by the end of each worker.
+    pub(super) fn ended(&self) -> &EventFd {
+        &self.ends.event
+    }
+
+    /// Whether [`Running::wait`] would not wait any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.ends.is_over(self.members.len())
+    }
+
+    /// How long workers that were asked to end still have. `None`: nobody asked.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.ends.left()
+    }
+
+    /// Whether no worker has been in one turn for so long.
+    pub(super) fn makes_progress(&self, time: Duration) -> bool {
+        let now = self.board.clock().now();
+        let beat = |member: &Member| self.board.pulse(member.place.index).beat();
+        self.members.iter().map(beat).all(|beat| beat.lasted(now) < time)
+    }
+
     pub(super) fn set_lame_duck(&mut self, lame_duck: Duration) {
         self.lame_duck = lame_duck;
+    }
+
+    pub(super) fn lame_duck(&self) -> Duration {
+        self.lame_duck
     }
 
     pub(super) fn life(&self) -> Arc<Life> {
@@ -137,14 +207,26 @@ impl Running {
     /// Accepts no more, finishes what runs, and ends by the setting `drain_time`.
     /// A worker that does not within five seconds more has failed: its application does not return.
     pub fn drain(&self) {
-        self.life.enter(Phase::Draining);
-        self.ends.end(true);
+        self.end(true);
+    }
+
+    /// Drains, its admin listener too: another process tells of the server from now on.
+    pub(super) fn hand_over(&self) {
+        if let Some(admin) = &self.admin {
+            admin.drain();
+        }
+        self.drain();
     }
 
     /// Ends at once; what runs is cut.
     pub fn stop(&self) {
+        self.end(false);
+    }
+
+    fn end(&self, drains: bool) {
         self.life.enter(Phase::Draining);
-        self.ends.end(false);
+        *self.lock_listening() = None;
+        self.ends.end(drains);
     }
 
     /// Waits for every worker to end, and returns what they counted and measured.
@@ -172,105 +254,6 @@ impl Running {
             log::info!("drained {account}");
         }
         Ok(ended)
-    }
-
-    /// Drains at the first signal that ends it or `lame_duck` after that, stops at the second, and
-    /// returns once every worker ended. Other signals are for `operate`. The manager is told what
-    /// becomes of the server.
-    pub(super) fn wait_for_signals(
-        self,
-        signals: &Signals,
-        manager: Option<&Manager>,
-        operate: &mut dyn FnMut(&Running, Signal),
-    ) -> Result<Ended> {
-        let mut drains_at = None;
-        if let Some(manager) = manager {
-            manager.ready(&self.describe());
-        }
-        loop {
-            if self.ends.is_over(self.members.len()) {
-                return self.wait();
-            }
-            self.take_signal(signals, manager, &mut drains_at, operate)?;
-        }
-    }
-
-    /// Where it listens and with how many workers, in a line.
-    fn describe(&self) -> String {
-        let urls: Vec<_> = self.addresses.iter().map(|at| format!("http://{at}")).collect();
-        format!("serving {} with {} workers", urls.join(", "), self.members.len())
-    }
-
-    /// Whether no worker has been in one turn for so long.
-    fn makes_progress(&self, time: Duration) -> bool {
-        let now = self.board.clock().now();
-        let beat = |member: &Member| self.board.pulse(member.place.index).beat();
-        self.members.iter().map(beat).all(|beat| beat.lasted(now) < time)
-    }
-
-    /// Waits for a signal or the end of the time without one. `drains_at` is set by the first.
-    fn take_signal(
-        &self,
-        signals: &Signals,
-        manager: Option<&Manager>,
-        drains_at: &mut Option<Moment>,
-        operate: &mut dyn FnMut(&Running, Signal),
-    ) -> Result<()> {
-        let interval = manager.and_then(Manager::interval);
-        if let Some((manager, time)) = manager.zip(interval)
-            && self.makes_progress(time)
-        {
-            manager.lives();
-        }
-        let clock = self.board.clock();
-        let is_waiting = self.life.phase() == Phase::LameDuck;
-        let left = match *drains_at {
-            Some(at) if is_waiting => Some(at - clock.now()),
-            _ => self.ends.left(),
-        };
-        let left = [left, interval].into_iter().flatten().min();
-        let woken = signals
-            .wait_or_wake(&self.ends.event, left)
-            .map_err(|error| StartError::Kernel("wait for signals", error))?;
-        match (woken, *drains_at) {
-            (Woken::Signal(Signal::Hangup), Some(_)) => {
-                log::warn!("nothing is reloaded while the server drains");
-            }
-            (Woken::Signal(signal), _) if !signal.ends() => operate(self, signal),
-            (Woken::Signal(signal), None) if self.lame_duck.is_zero() => {
-                log::info!("{signal:?}: draining; once more stops at once");
-                self.drain();
-                self.tell_stopping(manager);
-                *drains_at = Some(clock.now());
-            }
-            (Woken::Signal(signal), None) => {
-                let millis = self.lame_duck.as_millis();
-                log::info!("{signal:?}: draining in {millis} ms; once more stops at once");
-                self.step_back();
-                if let Some(manager) = manager {
-                    manager.stopping(self.lame_duck);
-                }
-                *drains_at = Some(clock.now() + self.lame_duck);
-            }
-            (Woken::Signal(signal), Some(_)) => {
-                log::info!("{signal:?} again: stopping at once");
-                self.stop();
-            }
-            (_, Some(at)) if is_waiting && clock.now() >= at => {
-                log::info!("draining");
-                self.drain();
-                self.tell_stopping(manager);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Tells the manager how long the drain that was just begun may take.
-    fn tell_stopping(&self, manager: Option<&Manager>) {
-        if let Some((manager, left)) = manager.zip(self.ends.left()) {
-            manager.stopping(left);
-        }
     }
 }
 

@@ -7,15 +7,18 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::admin;
+use super::attendant::Attendant;
+use super::handover::{self, Predecessor};
 use super::inherited::Inherited;
-use super::manager::Manager;
 use super::operator::Operator;
 use super::reload::Reloader;
 use super::running::{Ended, Running};
 use super::spawn::{self, Plan, Role};
 use super::{Result, StartError};
 use crate::api::{Handler, WorkerInfo};
-use crate::limits::{BLOCKING_THREADS_MAX, CONNECTIONS_MAX, LISTENERS_MAX, WORKERS_MAX};
+use crate::limits::{
+    BLOCKING_THREADS_MAX, CONNECTIONS_MAX, LISTENERS_MAX, SOCKETS_PER_WORKER_MAX, WORKERS_MAX,
+};
 use crate::settings::{Balance, Settings};
 use crate::sys::{self, Signal, Signals};
 
@@ -46,6 +49,8 @@ pub struct Server {
     admin: Vec<SocketAddr>,
     unresolved: Option<StartError>,
     inherited: Inherited,
+    /// Waits for this server to take over.
+    predecessor: Option<Predecessor>,
     workers: Option<NonZeroUsize>,
     pin: bool,
     blocking_threads: usize,
@@ -63,6 +68,7 @@ impl Server {
             admin: Vec::new(),
             unresolved: None,
             inherited: Inherited::default(),
+            predecessor: None,
             workers: None,
             pin: true,
             blocking_threads: BLOCKING_THREADS,
@@ -101,16 +107,23 @@ impl Server {
         }
     }
 
-    /// Listens on the sockets that a service manager passed to the process (`sd_listen_fds(3)`), if
-    /// it did, and not on the addresses that were named: a systemd unit with a socket unit beside
-    /// it. Such sockets outlive the server, so that nobody is turned away while it restarts.
+    /// Listens on the sockets that came with the process, if any did. They can be taken once.
     ///
-    /// Several sockets of one address (`ReusePort=yes`) are spread over the workers; one that
-    /// several workers must share costs them some needless wakes. They can be taken once.
+    /// Those of a systemd socket unit (`sd_listen_fds(3)`) are listened on instead of the addresses
+    /// that were named. Such sockets outlive the server, so that nobody is turned away while it
+    /// restarts. Several of one address (`ReusePort=yes`) are spread over the workers; one that
+    /// several workers must share costs them some needless wakes.
+    ///
+    /// Those that an earlier process of this server passed on, in an upgrade
+    /// ([`super::Operator::successor`]) or by systemd's descriptor store, are listened on where
+    /// their addresses are still named: what waits in their queues is served. There may be more or
+    /// fewer workers than before.
     #[must_use]
     pub fn activated(mut self) -> Server {
-        match Inherited::adopt(sys::inherited_descriptors()) {
-            Ok(inherited) => self.inherited = inherited,
+        match handover::inherit() {
+            Ok((inherited, predecessor)) => {
+                (self.inherited, self.predecessor) = (inherited, predecessor);
+            }
             Err(error) => _ = self.unresolved.get_or_insert(error),
         }
         self
@@ -207,13 +220,7 @@ impl Server {
         let signals = Signals::block(signals)
             .map_err(|error| StartError::Kernel("wait for signals", error))?;
         let (running, reloader) = self.start_reloadable(factory)?;
-        operator.started(&running);
-        let manager = Manager::from_environment();
-        running.wait_for_signals(&signals, manager.as_ref(), &mut |running, signal| match signal {
-            Signal::Hangup => operator.reload(&reloader),
-            Signal::User1 => operator.reopen_logs(running),
-            _ => {}
-        })
+        Attendant::new(running, &signals, operator, reloader).wait()
     }
 
     /// Starts the workers and returns; the caller drains, stops and waits. No signal is touched.
@@ -238,11 +245,16 @@ impl Server {
         F: Fn(&WorkerInfo) -> H + Send + Sync + 'static,
         H: Handler + 'static,
     {
-        let plan = self.plan()?;
+        let mut server = self;
+        let predecessor = server.predecessor.take();
+        let plan = server.plan()?;
         let settings = plan.settings.clone();
         let factory = Arc::new(factory) as Arc<dyn Fn(&WorkerInfo) -> H + Send + Sync>;
         let (running, slots) = spawn::start(plan, &factory)?;
         let reloader = Reloader::new(slots, Arc::clone(running.ends()), settings);
+        if let Some(predecessor) = predecessor {
+            predecessor.relieve();
+        }
         Ok((running, reloader))
     }
 
@@ -253,8 +265,8 @@ impl Server {
         if self.admin.len() > LISTENERS_MAX {
             return Err(StartError::Listeners(self.admin.len()));
         }
-        let (inherited, mut settings) = (self.inherited, self.settings);
-        let addresses = if inherited.is_empty() { self.addresses } else { inherited.addresses() };
+        let (mut inherited, mut settings) = (self.inherited, self.settings);
+        let (sources, admin) = (inherited.public(&self.addresses), inherited.admin(&self.admin));
         settings.validate()?;
         let cpus = sys::worker_cpus();
         let workers = self.workers.map_or(cpus.workers(), NonZeroUsize::get);
@@ -264,27 +276,31 @@ impl Server {
         if self.blocking_threads > BLOCKING_THREADS_MAX {
             return Err(StartError::BlockingThreads(self.blocking_threads));
         }
-        let listeners = inherited.most(workers).max(addresses.len());
-        if addresses.is_empty() || listeners > LISTENERS_MAX {
+        if sources.is_empty() || sources.len() > LISTENERS_MAX {
+            return Err(StartError::Listeners(sources.len()));
+        }
+        let listeners: usize = sources.iter().map(|source| source.most(workers)).sum();
+        if listeners > SOCKETS_PER_WORKER_MAX {
             return Err(StartError::Listeners(listeners));
         }
-        if settings.balance == Balance::Auto && inherited.is_shared_by(workers) {
+        let is_shared = sources.iter().any(|source| source.is_shared_by(workers));
+        if settings.balance == Balance::Auto && is_shared {
             // A program chooses among sockets, and these are not one for each worker.
             settings.balance = Balance::HandOver;
         }
         let pin = self.pin && workers <= cpus.cpus.len();
         let cpus = (0..workers).map(|index| pin.then(|| cpus.cpus[index])).collect();
-        let per_worker = listeners + 4;
-        let spared = if self.admin.is_empty() { 0 } else { admin::DESCRIPTORS };
+        // Each listener has a duplicate, to be passed on.
+        let per_worker = 2 * listeners + 4;
+        let spared = if admin.is_empty() { 0 } else { admin::DESCRIPTORS };
         let spared = DESCRIPTORS_SPARED + spared + workers * per_worker;
         let connections_max = connections_max(&settings, workers, spared)
             .map_err(|error| StartError::Kernel("read the descriptor limit", error))?;
         let memory_max = memory_max(&settings, workers);
         Ok(Plan {
             role: Role::Public,
-            addresses,
-            inherited,
-            admin: self.admin,
+            sources,
+            admin,
             cpus,
             connections_max,
             memory_max,

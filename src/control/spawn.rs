@@ -13,7 +13,8 @@ use super::admin::{self, Overview};
 use super::balancing::Balancing;
 use super::blocking::BlockingPool;
 use super::ends::{Ends, Outcome};
-use super::inherited::Inherited;
+use super::inherited::{Seat, Source};
+use super::listening::Listening;
 use super::phase::Phase;
 use super::running::{Member, Running, WorkerPlace};
 use super::supervisor::Supervisor;
@@ -46,11 +47,9 @@ impl Role {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) role: Role,
-    pub(super) addresses: Vec<SocketAddr>,
-    /// Sockets of these addresses, or none.
-    pub(super) inherited: Inherited,
+    pub(super) sources: Vec<Source>,
     /// Where its admin listener is; empty for none.
-    pub(super) admin: Vec<SocketAddr>,
+    pub(super) admin: Vec<Source>,
     /// One entry a worker.
     pub(super) cpus: Vec<Option<usize>>,
     pub(super) connections_max: usize,
@@ -65,14 +64,13 @@ pub(super) type Factory<H> = Arc<dyn Fn(&WorkerInfo) -> H + Send + Sync>;
 /// What a worker's thread says once its worker serves.
 struct Started {
     post: Post,
+    /// Where it listens: those that were asked for come first.
     addresses: Vec<SocketAddr>,
     cpu: Option<usize>,
     /// Its epoll instance, for the supervisor.
     instance: OwnedFd,
-    /// Duplicates of its listeners, where a program is to choose among them.
+    /// Duplicates of its listeners.
     listeners: Vec<OwnedFd>,
-    /// What names its listeners to the kernel's diagnosis.
-    inodes: Vec<u64>,
 }
 
 /// A server that runs, and where each of its workers looks for changes.
@@ -87,26 +85,29 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
         .map_err(|error| StartError::Kernel("make an eventfd", error))?;
     let queue_max = plan.settings.blocking_queue_max;
     let blocking = Arc::new(BlockingPool::new(plan.blocking_threads, queue_max));
-    let mut balancing = Balancing::choose(plan.settings.balance, plan.cpus.len())?;
-    let (mut listeners, mut instances, mut slots) = (Vec::new(), Vec::new(), Vec::new());
-    let mut addresses = plan.addresses;
     let mut running = Running::new(Arc::clone(&board), Arc::clone(&ends), Arc::clone(&blocking));
     let life = running.life();
     let overview = Arc::new(Overview::new(Arc::clone(&board), Arc::clone(&life)));
-    if !plan.admin.is_empty() {
-        // First, so that who asks learns that the others are starting.
-        running.set_admin(admin::start(plan.admin, &overview)?);
-    }
+    // First, so that who asks learns that the others are starting; but last where the server
+    // before still tells of its own.
+    let is_first = !plan.admin.iter().any(Source::is_inherited);
+    let (first, last) = if is_first { (plan.admin, Vec::new()) } else { (Vec::new(), plan.admin) };
+    start_admin(&mut running, first, &overview)?;
+
+    let workers = plan.cpus.len();
+    let mut sources = plan.sources;
+    let balancing = Balancing::choose(plan.settings.balance, workers)?;
+    let mut listening = Listening::new(balancing, &sources);
+    let (mut instances, mut slots) = (Vec::new(), Vec::new());
     for (index, cpu) in plan.cpus.iter().copied().enumerate() {
+        let seats = sources.iter().map(|source| source.seat(index, workers));
         let seed = Seed {
             role: plan.role,
             clock,
             cpu,
-            addresses: addresses.clone(),
-            inherited: plan.inherited.part(index, plan.cpus.len())?,
-            in_force: balancing.in_force(),
-            is_steered: balancing.is_steered(),
-            part: balancing.part(index),
+            seats: seats.collect::<Result<_>>()?,
+            in_force: listening.balancing().in_force(),
+            part: listening.balancing().part(index),
             changes: Arc::default(),
             parts: WorkerParts {
                 index,
@@ -118,35 +119,53 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
             },
         };
         slots.push(Arc::clone(&seed.changes));
-        let slot = Arc::new(Mutex::new(None));
-        let waker = Waker { control: thread::current() };
-        let (factory, filled, left) = (Arc::clone(factory), Arc::clone(&slot), Arc::clone(&ends));
-        let thread = thread::Builder::new()
-            .name(plan.role.thread_name(index))
-            .spawn(move || seed.live(&*factory, &filled, &waker, &left))
-            .map_err(|error| StartError::Kernel("start a thread", error))?;
-        let started = wait_for_start(&slot, &thread)
-            // Its panic was printed; the application's factory is what can panic there.
-            .unwrap_or_else(|| Err(StartError::Worker(index, "it panicked at its start".into())))?;
-        if plan.inherited.is_empty() {
-            addresses.clone_from(&started.addresses);
+        let (started, thread) = spawn(seed, factory, &ends)?;
+        for (source, address) in sources.iter_mut().zip(started.addresses) {
+            source.address = address;
         }
         let place = WorkerPlace { index, cpu: started.cpu };
         ends.join(started.post);
         instances.push(started.instance);
-        overview.listens(started.inodes);
-        listeners.push(started.listeners);
+        overview.listens(&started.listeners);
+        listening.add(started.listeners);
         running.add(Member { thread, place });
     }
-    balancing.begin(&listeners)?;
-    running.set_balance(balancing.in_force());
+    running.listen(listening)?;
     running.set_lame_duck(plan.settings.lame_duck);
-    running.set_addresses(addresses);
+    running.set_addresses(sources.iter().map(|source| source.address).collect());
     if let Some(stall_time) = plan.settings.stall_time {
         running.set_supervisor(supervise(&board, instances, stall_time)?);
     }
     life.enter(Phase::Ready);
+    start_admin(&mut running, last, &overview)?;
     Ok((running, slots))
+}
+
+fn start_admin(running: &mut Running, at: Vec<Source>, overview: &Arc<Overview>) -> Result<()> {
+    if !at.is_empty() {
+        running.set_admin(admin::start(at, overview)?);
+    }
+    Ok(())
+}
+
+/// Starts the thread of a worker and waits for the worker to serve.
+fn spawn<H: Handler + 'static>(
+    seed: Seed<H>,
+    factory: &Factory<H>,
+    ends: &Arc<Ends>,
+) -> Result<(Started, JoinHandle<()>)> {
+    let index = seed.parts.index;
+    let slot = Arc::new(Mutex::new(None));
+    let waker = Waker { control: thread::current() };
+    let (factory, filled, left) = (Arc::clone(factory), Arc::clone(&slot), Arc::clone(ends));
+    let thread = thread::Builder::new()
+        .name(seed.role.thread_name(index))
+        .spawn(move || seed.live(&*factory, &filled, &waker, &left))
+        .map_err(|error| StartError::Kernel("start a thread", error))?;
+    let started = wait_for_start(&slot, &thread)
+        // Its panic was printed; the application's factory is what can panic there.
+        .unwrap_or_else(|| Err(StartError::Worker(index, "it panicked at its start".into())))?;
+    Ok((started, thread))
 }
 
 /// Has the workers with these epoll instances watched.
@@ -190,10 +209,8 @@ struct Seed<H> {
     role: Role,
     clock: Clock,
     cpu: Option<usize>,
-    addresses: Vec<SocketAddr>,
-    inherited: Vec<Listener>,
+    seats: Vec<Seat>,
     in_force: Balance,
-    is_steered: bool,
     part: Part<Stream>,
     changes: Arc<ChangeSlot<H>>,
     parts: WorkerParts,
@@ -268,13 +285,9 @@ impl<H: Handler> Seed<H> {
         handler.check().map_err(StartError::Application)?;
 
         let listeners = self.listen(cpu)?;
-        let shared = if self.is_steered { &listeners[..] } else { &[] };
-        let shared: io::Result<_> = shared.iter().map(Listener::share).collect();
+        let shared: io::Result<_> = listeners.iter().map(Listener::share).collect();
         let shared = shared.map_err(|error| StartError::Kernel("duplicate a listener", error))?;
         let addresses = listeners.iter().map(Listener::address).collect();
-        // Where they are not known, their queues are not told.
-        let inodes = listeners.iter().filter_map(|listener| listener.share().ok());
-        let inodes = inodes.filter_map(|socket| sys::socket_inode(socket).ok()).collect();
         let Settings { busy_poll, stage_sampling, .. } = self.parts.settings;
         let kernel = Linux::new(self.clock, listeners)
             .map_err(|error| StartError::Kernel("make an epoll instance", error))?
@@ -287,19 +300,22 @@ impl<H: Handler> Seed<H> {
         let worker = Worker::new(kernel, handler, self.parts, mailbox)
             .taking_part(self.part)
             .reloading(self.changes);
-        Ok((worker, Started { post, addresses, cpu, instance, listeners: shared, inodes }))
+        Ok((worker, Started { post, addresses, cpu, instance, listeners: shared }))
     }
 
-    /// Its listeners, with all their options.
+    /// Its listeners, with all their options: one of each address, then those that are left over.
     fn listen(&mut self, cpu: Option<usize>) -> Result<Vec<Listener>> {
         let index = self.parts.index;
         let backlog = self.parts.settings.backlog;
         let listen = if index == 0 { Listener::claim } else { Listener::join };
-        let mut listeners = std::mem::take(&mut self.inherited);
-        if listeners.is_empty() {
-            let made = self.addresses.iter().map(|address| listen(*address, backlog));
-            listeners = made.collect::<Result<_, _>>()?;
+        let (mut listeners, mut surplus) = (Vec::new(), Vec::new());
+        for seat in std::mem::take(&mut self.seats) {
+            let mut own = seat.own.into_iter();
+            let first = own.next().map_or_else(|| listen(seat.address, backlog), Ok)?;
+            listeners.push(first);
+            surplus.extend(own);
         }
+        listeners.extend(surplus);
         let tuning = Tuning::from(&self.parts.settings);
         listeners
             .iter()

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::process;
 
 use corelane::Server;
 use corelane::app::configured::factory;
@@ -43,6 +44,14 @@ struct Program {
 impl Operator<Router> for Program {
     fn started(&mut self, running: &Running) {
         announce(running);
+    }
+
+    /// The same words again: a new binary of the same path, or of the path's link.
+    fn successor(&mut self) -> Option<process::Command> {
+        let mut words = std::env::args_os();
+        let mut command = process::Command::new(words.next()?);
+        command.args(words);
+        Some(command)
     }
 
     fn reload(&mut self, reloader: &Reloader<Router>) {

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -31,12 +31,12 @@ pub struct ListenFailures {
     pub drops: u64,
 }
 
-/// What names a socket to the kernel's diagnosis. Takes a duplicate of its descriptor.
+/// What names a socket to the kernel's diagnosis.
 ///
 /// # Errors
-/// What `fstat(2)` names.
-pub fn socket_inode(socket: OwnedFd) -> io::Result<u64> {
-    Ok(File::from(socket).metadata()?.ino())
+/// What `fstat(2)` names, or that descriptors have run out.
+pub fn socket_inode(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(File::from(socket.try_clone_to_owned()?).metadata()?.ino())
 }
 
 /// The queues of all listening TCP sockets of this network namespace (`sock_diag(7)`).
@@ -136,6 +136,8 @@ fn from_netstat(text: &str) -> Option<ListenFailures> {
 mod tests {
     use std::net::TcpStream;
 
+    use std::os::fd::AsFd;
+
     use super::super::listener::Listener;
     use super::*;
 
@@ -143,7 +145,7 @@ mod tests {
     fn a_queue_is_as_deep_as_connections_wait_in_it() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let listener = Listener::claim(address.parse().unwrap(), 7).unwrap();
-            let inode = socket_inode(listener.share().unwrap()).unwrap();
+            let inode = socket_inode(listener.as_fd()).unwrap();
             let _waiting = [0, 1, 2].map(|_| TcpStream::connect(listener.address()).unwrap());
             let Ok(queues) = accept_queues() else { return };
             let own = queues.into_iter().find(|queue| queue.inode == inode);

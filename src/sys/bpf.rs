@@ -24,6 +24,7 @@ const SK_REUSEPORT_SELECT_OR_MIGRATE: u32 = 40;
 const PSEUDO_MAP_FD: u8 = 1;
 const PSEUDO_MAP_VALUE: u8 = 2;
 const SO_ATTACH_REUSEPORT_EBPF: c_int = 52;
+const SO_DETACH_REUSEPORT_BPF: c_int = 68;
 
 /// The last parameter of `bpf(2)` for a new map.
 #[repr(C)]
@@ -218,6 +219,14 @@ impl Program {
     pub(super) fn attach(&self, listener: BorrowedFd<'_>) -> io::Result<()> {
         let (level, program) = (libc::SOL_SOCKET, self.0.as_raw_fd());
         set_option(listener, level, SO_ATTACH_REUSEPORT_EBPF, program)
+    }
+
+    /// Has no program choose any more among the listeners that share this one's address.
+    ///
+    /// # Errors
+    /// What `setsockopt(2)` names: `NotFound` if none did.
+    pub(super) fn detach(listener: BorrowedFd<'_>) -> io::Result<()> {
+        set_option(listener, libc::SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0)
     }
 }
 

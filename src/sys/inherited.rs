@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The first of them (`SD_LISTEN_FDS_START`).
 const FIRST: RawFd = 3;
 
-/// The descriptors passed to this process; none from the second call on. Their environment
-/// variables, which name the process, are left as they are.
-pub fn inherited_descriptors() -> Vec<OwnedFd> {
+/// The descriptors passed to this process, each with its name (`unknown` where there is none); none
+/// from the second call on. Their environment variables, which name the process, are left as they
+/// are.
+pub fn inherited_descriptors() -> Vec<(String, OwnedFd)> {
     static IS_TAKEN: AtomicBool = AtomicBool::new(false);
     let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
     if number("LISTEN_PID") != Some(std::process::id()) {
@@ -23,5 +24,8 @@ pub fn inherited_descriptors() -> Vec<OwnedFd> {
     }
     // SAFETY: the manager opened them for this process, by the variable that names it, and they are
     // taken once. One that is not open is found out by the first call that is made with it.
-    (FIRST..FIRST.saturating_add(count)).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect()
+    let owned = (FIRST..FIRST.saturating_add(count)).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let names = names.split(':').map(str::to_owned).chain(std::iter::repeat("unknown".to_owned()));
+    names.zip(owned).collect()
 }

@@ -25,7 +25,9 @@ impl Token {
     /// The listener this token names, if it names one.
     pub const fn as_listener(self) -> Option<usize> {
         match (u64::MAX - 1).checked_sub(self.0) {
-            Some(index) if index < crate::limits::LISTENERS_MAX as u64 => Some(index as usize),
+            Some(index) if index < crate::limits::SOCKETS_PER_WORKER_MAX as u64 => {
+                Some(index as usize)
+            }
             _ => None,
         }
     }
@@ -170,8 +172,8 @@ mod tests {
     fn listener_tokens_are_told_from_keys_and_the_mailbox() {
         assert_eq!(Token::MAILBOX.as_listener(), None);
         assert_eq!(Token::listener(0).as_listener(), Some(0));
-        assert_eq!(Token::listener(15).as_listener(), Some(15));
-        assert_eq!(Token::listener(16).as_listener(), None);
+        assert_eq!(Token::listener(1023).as_listener(), Some(1023));
+        assert_eq!(Token::listener(1024).as_listener(), None);
         assert_eq!(Token(0).as_listener(), None);
     }
 }

@@ -16,7 +16,7 @@ use super::listener::Listener;
 use super::stamp::{Stamps, receive_stamped};
 use super::stream::Stream;
 use crate::clock::{Clock, Moment};
-use crate::limits::LISTENERS_MAX;
+use crate::limits::SOCKETS_PER_WORKER_MAX;
 
 /// Linux as one worker sees it. Streams leave the epoll instance by being dropped.
 #[derive(Debug)]
@@ -35,11 +35,12 @@ impl Linux {
     /// A kernel with these listeners, all of them reported from the start.
     ///
     /// # Errors
-    /// `InvalidInput` for more than [`LISTENERS_MAX`] listeners; what `epoll_create1(2)`,
+    /// `InvalidInput` for more than [`SOCKETS_PER_WORKER_MAX`] listeners; what `epoll_create1(2)`,
     /// `eventfd(2)` and `epoll_ctl(2)` name, mostly that descriptors have run out.
     pub fn new(clock: Clock, listeners: Vec<Listener>) -> io::Result<Linux> {
-        if listeners.len() > LISTENERS_MAX {
-            let why = format!("{} listeners are more than {LISTENERS_MAX}", listeners.len());
+        if listeners.len() > SOCKETS_PER_WORKER_MAX {
+            let why =
+                format!("{} listeners are more than {SOCKETS_PER_WORKER_MAX}", listeners.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let epoll = Epoll::new()?;

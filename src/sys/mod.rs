@@ -11,6 +11,7 @@ mod cpu;
 mod cycles;
 mod epoll;
 mod eventfd;
+mod fd_pass;
 mod holder;
 mod inherited;
 mod kernel;
@@ -36,6 +37,7 @@ pub use affinity::Affinity;
 pub use cpu::{CpuPlan, pin_current_thread, worker_cpus};
 pub use epoll::Epoll;
 pub use eventfd::EventFd;
+pub use fd_pass::{Channel, PASSED_MAX, send_passing};
 pub use holder::{Holder, holder_of};
 pub use inherited::inherited_descriptors;
 pub use kernel::{Interest, Kernel, Readiness, Token, Wake};
@@ -47,7 +49,7 @@ pub use process::ProcessFacts;
 pub use resource::{
     DescriptorLimit, descriptor_limit, memory_limit, raise_descriptor_limit, thread_cpu_time,
 };
-pub use signal::{Signal, Signals, Woken};
+pub use signal::{Signal, Signals, Woken, send_signal};
 pub use steering::{Choice, LoadCell, Steering};
 pub use stream::Stream;
 #[cfg(feature = "doctor")]

@@ -69,6 +69,8 @@ pub enum Woken {
     Signal(Signal),
     /// Another thread woke us; its wakes are taken back.
     Wake,
+    /// What was watched besides has something to receive, or has ended.
+    Besides,
     /// Neither: the time is over, or the wait was interrupted before its end.
     Timeout,
 }
@@ -105,21 +107,27 @@ impl Signals {
         Ok(Signals { fd })
     }
 
-    /// Waits for a signal, a wake or the end of `timeout` (`None`: none), whichever comes
-    /// first. Of a signal and a wake that are both there, the signal comes first and the wake
-    /// is kept for the next call.
+    /// Waits for a signal, a wake, something to receive `besides` or the end of `timeout` (`None`:
+    /// none), whichever comes first. Of several that are there, they come in this order and the
+    /// others are kept for the next call.
     ///
     /// # Errors
     /// What `poll(2)` and `read(2)` name, but for `EINTR`; none is expected.
-    pub fn wait_or_wake(&self, wake: &EventFd, timeout: Option<Duration>) -> io::Result<Woken> {
-        let (signal, woken) = poll_two(self.fd.as_fd(), wake.as_fd(), timeout)?;
+    pub fn wait_or_wake(
+        &self,
+        wake: &EventFd,
+        besides: Option<BorrowedFd<'_>>,
+        timeout: Option<Duration>,
+    ) -> io::Result<Woken> {
+        let watched = [Some(self.fd.as_fd()), Some(wake.as_fd()), besides];
+        let [signal, woken, besides] = poll_all(watched, timeout)?;
         if signal && let Some(signal) = self.take()? {
             return Ok(Woken::Signal(signal));
         }
         if woken && wake.acknowledge() {
             return Ok(Woken::Wake);
         }
-        Ok(Woken::Timeout)
+        Ok(if besides { Woken::Besides } else { Woken::Timeout })
     }
 
     /// The next signal that has arrived, if one has.
@@ -141,22 +149,41 @@ impl Signals {
     }
 }
 
-/// Whether `fd` has something to receive now or within `timeout` (`None`: without end), and the
-/// same of `other`: two descriptors are not worth an epoll instance.
-fn poll_two(
-    fd: BorrowedFd<'_>,
-    other: BorrowedFd<'_>,
+/// Which of these have something to receive, or have ended, now or once one has within `timeout`
+/// (`None`: without end): three descriptors are not worth an epoll instance.
+fn poll_all(
+    watched: [Option<BorrowedFd<'_>>; 3],
     timeout: Option<Duration>,
-) -> io::Result<(bool, bool)> {
-    let asked =
-        |fd: BorrowedFd<'_>| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let mut polled = [asked(fd), asked(other)];
-    // SAFETY: the array holds the two entries announced and is borrowed mutably.
-    match check(unsafe { libc::poll(polled.as_mut_ptr(), 2, timeout_ms(timeout)) }) {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok((false, false)),
+) -> io::Result<[bool; 3]> {
+    // The kernel passes over an entry with a negative number.
+    let number = |fd: Option<BorrowedFd<'_>>| fd.map_or(-1, |fd| fd.as_raw_fd());
+    let mut polled =
+        watched.map(|fd| libc::pollfd { fd: number(fd), events: libc::POLLIN, revents: 0 });
+    // SAFETY: the array holds the three entries announced and is borrowed mutably.
+    match check(unsafe { libc::poll(polled.as_mut_ptr(), 3, timeout_ms(timeout)) }) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok([false; 3]),
         Err(error) => Err(error),
-        Ok(_) => Ok((polled[0].revents != 0, polled[1].revents != 0)),
+        Ok(_) => Ok(polled.map(|polled| polled.revents != 0)),
     }
+}
+
+/// Sends a signal to a process.
+///
+/// # Errors
+/// What `kill(2)` names: `PermissionDenied` for another user's, `NotFound` for none.
+pub fn send_signal(pid: u32, signal: Signal) -> io::Result<()> {
+    let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    // SAFETY: takes no pointer. A positive number names one process, never a group.
+    check(unsafe { libc::kill(pid, signal.number()) }).map(|_| ()).map_err(|error| {
+        match error.raw_os_error() {
+            Some(libc::ESRCH) => {
+                io::Error::new(io::ErrorKind::NotFound, "there is no such process")
+            }
+            _ => error,
+        }
+    })
 }
 
 fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
@@ -187,15 +214,18 @@ mod tests {
     fn a_blocked_signal_waits_until_it_is_asked_for() {
         let signals = Signals::block(&[Signal::User1, Signal::Terminate]).unwrap();
         let wake = EventFd::new().unwrap();
-        let woken = || signals.wait_or_wake(&wake, Some(Duration::ZERO)).unwrap();
+        let (other, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        let besides = || Some(other.as_fd());
+        let woken = || signals.wait_or_wake(&wake, besides(), Some(Duration::ZERO)).unwrap();
         assert_eq!(woken(), Woken::Timeout);
+        std::io::Write::write_all(&mut writer, b"x").unwrap();
         raise(Signal::Terminate);
         assert_eq!(woken(), Woken::Signal(Signal::Terminate));
         raise(Signal::User1);
         wake.wake();
         assert_eq!(woken(), Woken::Signal(Signal::User1));
         assert_eq!(woken(), Woken::Wake);
-        assert_eq!(woken(), Woken::Timeout);
+        assert_eq!(woken(), Woken::Besides);
     }
 
     #[test]
@@ -204,7 +234,7 @@ mod tests {
         let wake = EventFd::new().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| wake.wake());
-            assert_eq!(signals.wait_or_wake(&wake, None).unwrap(), Woken::Wake);
+            assert_eq!(signals.wait_or_wake(&wake, None, None).unwrap(), Woken::Wake);
         });
     }
 
@@ -216,7 +246,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 raise(Signal::Hangup);
-                let woken = signals.wait_or_wake(wake, None).unwrap();
+                let woken = signals.wait_or_wake(wake, None, None).unwrap();
                 assert_eq!(woken, Woken::Signal(Signal::Hangup));
             });
         });

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::bpf::{Instruction, Operation, Program, Register, SocketArray, Words};
 use crate::limits::WORKERS_MAX;
@@ -86,18 +87,31 @@ impl Steering {
         LoadCell { words: Arc::clone(&self.words), index }
     }
 
-    /// Steers the connections of one address from now on. `listeners` are all that listen there,
-    /// in the order of their numbers.
+    /// Steers the connections of one address from now on, whoever steered them before. `listeners`
+    /// are those that listen there, in the order of their numbers; others that do get none.
     ///
     /// # Errors
     /// What the kernel names; none is expected of a group of listeners.
     pub fn steer(&self, listeners: &[BorrowedFd<'_>]) -> io::Result<()> {
+        listeners.first().map_or(Ok(()), |first| Steering::end(*first))?;
         let sockets = SocketArray::new(self.listeners)?;
         for (index, listener) in (0..).zip(listeners) {
-            sockets.set(index, *listener)?;
+            patiently(|| sockets.set(index, *listener))?;
         }
         let program = self.load(&sockets)?;
         listeners.first().map_or(Ok(()), |first| program.attach(*first))
+    }
+
+    /// Leaves the connections of one address to the kernel's hash, whoever steered them before:
+    /// a program outlives the process that it was loaded by.
+    ///
+    /// # Errors
+    /// What the kernel names; none is expected.
+    pub fn end(listener: BorrowedFd<'_>) -> io::Result<()> {
+        match Program::detach(listener) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            detached => detached,
+        }
     }
 
     fn load(&self, sockets: &SocketArray) -> io::Result<Program> {
@@ -178,6 +192,21 @@ impl Steering {
         code.extend(pass());
         code
     }
+}
+
+/// Repeats a call while a program that was just ended still holds what it needs: the kernel lets go
+/// of it a little later.
+fn patiently(call: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    const TRIES: u32 = 1_000;
+    for _ in 1..TRIES {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            result => return result,
+        }
+    }
+    call()
 }
 
 /// Makes `least` the lesser of it and the key of the listener whose cell is at `cell`, and goes on
@@ -319,6 +348,17 @@ mod tests {
             turns.iter_mut().zip(taken(&group)).for_each(|(turn, taken)| *turn += taken);
         }
         assert_eq!(turns, [3; LISTENERS]);
+    }
+
+    #[test]
+    fn who_steers_last_steers_and_others_that_listen_get_none() {
+        let Some((_first, group)) = steered(Choice::InTurns, "127.0.0.1:0") else { return };
+        let few = Steering::new(Choice::Fewest, 2).unwrap();
+        few.steer(&[group[1].as_fd(), group[3].as_fd()]).unwrap();
+        let _peers = connect(&group, 6);
+        assert_eq!(taken(&group), [0, 3, 0, 3, 0]);
+        Steering::end(group[0].as_fd()).unwrap();
+        Steering::end(group[0].as_fd()).unwrap();
     }
 
     #[test]

@@ -8,7 +8,6 @@ mod metrics;
 mod overview;
 mod second;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use self::application::Application;
 use self::feed::Feed;
 pub(super) use self::overview::Overview;
 use super::Result;
-use super::inherited::Inherited;
+use super::inherited::Source;
 use super::running::Running;
 use super::spawn::{self, Plan, Role};
 use crate::limits::{
@@ -29,9 +28,10 @@ use crate::settings::{Balance, Settings};
 pub(super) const DESCRIPTORS: usize = ADMIN_CONNECTIONS_MAX + 8;
 
 /// Starts it on these addresses; it ends when what is returned is dropped.
-pub(super) fn start(addresses: Vec<SocketAddr>, overview: &Arc<Overview>) -> Result<Running> {
-    let is_local = addresses.iter().all(|address| address.ip().is_loopback());
-    for address in addresses.iter().filter(|address| !address.ip().is_loopback()) {
+pub(super) fn start(sources: Vec<Source>, overview: &Arc<Overview>) -> Result<Running> {
+    let addresses = || sources.iter().map(|source| source.address);
+    let is_local = addresses().all(|address| address.ip().is_loopback());
+    for address in addresses().filter(|address| !address.ip().is_loopback()) {
         log::warn!(
             "the admin listener is on {address}, not on loopback: whoever reaches it may read \
              what it shows, and it has neither a password nor encryption"
@@ -39,8 +39,7 @@ pub(super) fn start(addresses: Vec<SocketAddr>, overview: &Arc<Overview>) -> Res
     }
     let plan = Plan {
         role: Role::Admin,
-        addresses,
-        inherited: Inherited::default(),
+        sources,
         admin: Vec::new(),
         cpus: vec![None],
         connections_max: ADMIN_CONNECTIONS_MAX,

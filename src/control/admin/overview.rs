@@ -1,6 +1,7 @@
 //! What is known of a server at one moment: what its workers tell, and what the kernel does.
 //! Knows nothing of who looks, and lets the workers be asked only so often.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::clock::Moment;
 use crate::control::phase::{Life, Phase};
 use crate::limits::{LIVE_TURN_MS, OVERVIEW_INTERVAL_MS};
 use crate::report::StateCounts;
-use crate::sys::{ListenFailures, ProcessFacts, accept_queues, listen_failures};
+use crate::sys::{ListenFailures, ProcessFacts, accept_queues, listen_failures, socket_inode};
 
 const INTERVAL: Duration = Duration::from_millis(OVERVIEW_INTERVAL_MS);
 const LIVE_TURN: Duration = Duration::from_millis(LIVE_TURN_MS);
@@ -84,8 +85,10 @@ impl Overview {
     }
 
     /// The next worker listens on these sockets.
-    pub(in crate::control) fn listens(&self, inodes: Vec<u64>) {
-        lock(&self.listeners).push(inodes);
+    pub(in crate::control) fn listens(&self, listeners: &[OwnedFd]) {
+        // Where they are not known, their queues are not told.
+        let inodes = listeners.iter().filter_map(|socket| socket_inode(socket.as_fd()).ok());
+        lock(&self.listeners).push(inodes.collect());
     }
 
     pub(super) fn phase(&self) -> Phase {

@@ -1,0 +1,227 @@
+//! Waits with a running server for signals and for its end: drain, stop, reload, upgrade, and what
+//! a service manager wants to be told of it. Knows nothing of how workers do their part.
+
+use std::os::fd::BorrowedFd;
+use std::process;
+use std::time::Duration;
+
+use super::handover::{Progress, Successor};
+use super::manager::Manager;
+use super::operator::Operator;
+use super::phase::Phase;
+use super::reload::Reloader;
+use super::running::{Ended, Running};
+use super::{Result, StartError};
+use crate::clock::Moment;
+use crate::limits::SUCCESSOR_MS;
+use crate::sys::{Signal, Signals, Woken, send_signal};
+
+const SUCCESSOR_TIME: Duration = Duration::from_millis(SUCCESSOR_MS);
+
+/// Who waits.
+pub(super) struct Attendant<'a, H> {
+    running: Running,
+    signals: &'a Signals,
+    manager: Option<Manager>,
+    operator: &'a mut dyn Operator<H>,
+    reloader: Reloader<H>,
+    /// When a drain begins, or began.
+    drains_at: Option<Moment>,
+    upgrade: Option<Upgrade>,
+}
+
+/// A process that is about to take over.
+struct Upgrade {
+    successor: Successor,
+    /// By then it serves, or it has failed.
+    until: Moment,
+}
+
+impl<'a, H: 'static> Attendant<'a, H> {
+    pub(super) fn new(
+        running: Running,
+        signals: &'a Signals,
+        operator: &'a mut dyn Operator<H>,
+        reloader: Reloader<H>,
+    ) -> Attendant<'a, H> {
+        let manager = Manager::from_environment();
+        Attendant { running, signals, manager, operator, reloader, drains_at: None, upgrade: None }
+    }
+
+    /// Returns once every worker ended.
+    ///
+    /// # Errors
+    /// If one ended without having been asked to.
+    pub(super) fn wait(mut self) -> Result<Ended> {
+        self.operator.started(&self.running);
+        if let Some(manager) = &self.manager {
+            self.running.with_estate(|estate| manager.keep(estate));
+            manager.ready(&self.describe());
+        }
+        while !self.running.is_over() {
+            let woken = self.wait_for_something()?;
+            self.react(woken);
+        }
+        self.running.wait()
+    }
+
+    /// Where it listens and with how many workers, in a line.
+    fn describe(&self) -> String {
+        let urls: Vec<_> =
+            self.running.addresses().iter().map(|at| format!("http://{at}")).collect();
+        format!("serving {} with {} workers", urls.join(", "), self.running.workers().count())
+    }
+
+    fn now(&self) -> Moment {
+        self.running.board().clock().now()
+    }
+
+    /// Waits for what comes first: a signal, an end, a word of the successor, or the moment at
+    /// which something is due.
+    fn wait_for_something(&self) -> Result<Woken> {
+        let now = self.now();
+        let interval = self.manager.as_ref().and_then(Manager::interval);
+        if let Some((manager, time)) = self.manager.as_ref().zip(interval)
+            && self.running.makes_progress(time)
+        {
+            manager.lives();
+        }
+        let begins = self.drains_at.filter(|_| self.is_lame_duck()).map(|at| at - now);
+        let left = begins.or_else(|| self.running.left());
+        let answers = self.upgrade.as_ref().map(|upgrade| upgrade.until - now);
+        let timeout = [left, interval, answers].into_iter().flatten().min();
+        let successor: Option<BorrowedFd<'_>> =
+            self.upgrade.as_ref().map(|upgrade| upgrade.successor.as_fd());
+        self.signals
+            .wait_or_wake(self.running.ended(), successor, timeout)
+            .map_err(|error| StartError::Kernel("wait for signals", error))
+    }
+
+    fn is_lame_duck(&self) -> bool {
+        self.running.phase() == Phase::LameDuck
+    }
+
+    fn react(&mut self, woken: Woken) {
+        match woken {
+            Woken::Signal(signal) if signal.ends() => self.end(signal),
+            Woken::Signal(Signal::User1) => self.operator.reopen_logs(&self.running),
+            Woken::Signal(signal) if self.drains_at.is_some() => {
+                log::warn!("{signal:?}: nothing is done any more, the server drains");
+            }
+            Woken::Signal(Signal::User2) => self.begin_upgrade(),
+            Woken::Signal(_) => self.reload(),
+            Woken::Besides => self.go_on_with_upgrade(),
+            Woken::Wake | Woken::Timeout => {}
+        }
+        let now = self.now();
+        if self.is_lame_duck() && self.drains_at.is_some_and(|at| now >= at) {
+            log::info!("draining");
+            self.drain();
+        }
+        if self.upgrade.as_ref().is_some_and(|upgrade| now >= upgrade.until) {
+            self.fail_upgrade("it was not ready in time");
+        }
+    }
+
+    fn reload(&mut self) {
+        if let Some(manager) = &self.manager {
+            manager.reloading(self.now());
+        }
+        self.operator.reload(&self.reloader);
+        if let Some(manager) = &self.manager {
+            manager.ready(&self.describe());
+        }
+    }
+
+    /// The first such signal drains, at once or after the time as a lame duck, the second stops.
+    fn end(&mut self, signal: Signal) {
+        if self.drains_at.is_some() {
+            log::info!("{signal:?} again: stopping at once");
+            self.running.stop();
+            return;
+        }
+        if let Some(Upgrade { successor, .. }) = self.upgrade.take() {
+            // What is meant to end ends whole. It may have connections, so it drains.
+            let _ = send_signal(successor.process.id(), Signal::Terminate);
+        }
+        let lame_duck = self.running.lame_duck();
+        self.drains_at = Some(self.now() + lame_duck);
+        if lame_duck.is_zero() {
+            log::info!("{signal:?}: draining; once more stops at once");
+            self.drain();
+            return;
+        }
+        let millis = lame_duck.as_millis();
+        log::info!("{signal:?}: draining in {millis} ms; once more stops at once");
+        self.running.step_back();
+        if let Some(manager) = &self.manager {
+            manager.stopping(lame_duck);
+        }
+    }
+
+    fn drain(&self) {
+        self.running.drain();
+        if let Some((manager, left)) = self.manager.as_ref().zip(self.running.left()) {
+            manager.stopping(left);
+        }
+    }
+
+    fn begin_upgrade(&mut self) {
+        if self.upgrade.is_some() {
+            log::warn!("an upgrade is under way");
+            return;
+        }
+        if process::id() == 1 {
+            log::error!("no upgrade: a container ends with its first process; replace it whole");
+            return;
+        }
+        let Some(command) = self.operator.successor() else {
+            log::warn!("no upgrade: nothing is named that would take over");
+            return;
+        };
+        let name = command.get_program().display().to_string();
+        match self.running.with_estate(|estate| Successor::start(command, estate)) {
+            Some(Ok(successor)) => {
+                log::info!("upgrading: {name} starts with pid {}", successor.process.id());
+                let until = self.now() + SUCCESSOR_TIME;
+                self.upgrade = Some(Upgrade { successor, until });
+            }
+            Some(Err(error)) => {
+                log::error!("no upgrade, this server goes on: cannot start {name}: {error}");
+            }
+            None => {}
+        }
+    }
+
+    fn go_on_with_upgrade(&mut self) {
+        let Some(mut upgrade) = self.upgrade.take() else { return };
+        match upgrade.successor.progress() {
+            Progress::Starting => self.upgrade = Some(upgrade),
+            Progress::Failed(why) => self.upgrade_failed(&why),
+            Progress::Ready => {
+                let pid = upgrade.successor.process.id();
+                log::info!("upgraded: pid {pid} serves, this server drains");
+                if let Some(manager) = self.manager.take() {
+                    manager.succeeded_by(pid);
+                }
+                self.drains_at = Some(self.now());
+                self.running.hand_over();
+                // It goes on without us from now on, whatever becomes of it.
+                drop(upgrade.successor.go());
+            }
+        }
+    }
+
+    fn fail_upgrade(&mut self, why: &str) {
+        if let Some(mut upgrade) = self.upgrade.take()
+            && let Progress::Failed(why) = upgrade.successor.fail(why)
+        {
+            self.upgrade_failed(&why);
+        }
+    }
+
+    fn upgrade_failed(&self, why: &str) {
+        self.running.share_again();
+        log::error!("no upgrade, this server goes on: the new program did not serve: {why}");
+    }
+}
