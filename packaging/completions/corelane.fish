@@ -89,6 +89,7 @@ complete -c corelane -n "__fish_corelane_needs_command" -s V -l version -d 'Prin
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "bench" -d 'Measure a server: rates and latencies that can be trusted'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "config" -d 'Check or print the configuration'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "doctor" -d 'Look at the machine: what of it costs connections or latency, and what to do'
+complete -c corelane -n "__fish_corelane_needs_command" -f -a "health" -d 'Ask a server whether it is well'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "report" -d 'Put recorded latencies together, or compare them'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "serve" -d 'Serve until told to stop (what `corelane` alone does too)'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -258,6 +259,8 @@ complete -c corelane -n "__fish_corelane_using_subcommand doctor" -l root -d 'Re
 complete -c corelane -n "__fish_corelane_using_subcommand doctor" -l all -d 'Print what is fine and what may be tried, too'
 complete -c corelane -n "__fish_corelane_using_subcommand doctor" -l json -d 'Print JSON: everything, in one line'
 complete -c corelane -n "__fish_corelane_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c corelane -n "__fish_corelane_using_subcommand health" -l timeout -d 'After this long without an answer it is not well' -r
+complete -c corelane -n "__fish_corelane_using_subcommand health" -s h -l help -d 'Print help'
 complete -c corelane -n "__fish_corelane_using_subcommand report" -l hgrm -d 'Where to write the distribution of all together, in HdrHistogram\'s percentile format' -r -F
 complete -c corelane -n "__fish_corelane_using_subcommand report" -l compare -d 'Compare the second file with the first'
 complete -c corelane -n "__fish_corelane_using_subcommand report" -s h -l help -d 'Print help'
@@ -322,12 +325,13 @@ complete -c corelane -n "__fish_corelane_using_subcommand serve" -l server-timin
 off\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l server-name -d 'Value of the Server field; empty leaves it out' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor report serve help" -f -a "bench" -d 'Measure a server: rates and latencies that can be trusted'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor report serve help" -f -a "config" -d 'Check or print the configuration'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor report serve help" -f -a "doctor" -d 'Look at the machine: what of it costs connections or latency, and what to do'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor report serve help" -f -a "report" -d 'Put recorded latencies together, or compare them'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor report serve help" -f -a "serve" -d 'Serve until told to stop (what `corelane` alone does too)'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor report serve help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "bench" -d 'Measure a server: rates and latencies that can be trusted'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "config" -d 'Check or print the configuration'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "doctor" -d 'Look at the machine: what of it costs connections or latency, and what to do'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "health" -d 'Ask a server whether it is well'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "report" -d 'Put recorded latencies together, or compare them'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "serve" -d 'Serve until told to stop (what `corelane` alone does too)'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c corelane -n "__fish_corelane_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Say whether `serve` with these flags could start; binds nothing'
 complete -c corelane -n "__fish_corelane_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "default" -d 'Print a file with every key, its default and why'
 complete -c corelane -n "__fish_corelane_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "print" -d 'Print what is in force with these flags, and where each value comes from'

@@ -12,15 +12,17 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use super::bench_args::{BenchArgs, ReportArgs};
 #[cfg(feature = "doctor")]
 use super::doctor_args::{self, DoctorArgs};
+use super::health_args::{self, HealthArgs};
 use super::help::{AFTER_HELP, AFTER_LONG_HELP, CONFIG_HELP};
 #[cfg(feature = "bench")]
 use super::help::{BENCH_HELP, BENCH_LONG_HELP, REPORT_HELP};
 use super::values::{
-    AdminAddress, BalanceName, Polling, Size, Time, listen_address, network, number, workers,
+    AddressField, AdminAddress, BalanceName, Full, Polling, Size, Time, listen_address, network,
+    number, workers,
 };
 use super::version;
 use super::{LogLevel, ReportFormat};
-use crate::settings::{ClientAddressField, Network, Settings, WhenFull};
+use crate::settings::{Network, Settings};
 
 /// Serves HTTP/1.1, one pinned worker per CPU, nothing shared between them.
 #[derive(Debug, Parser)]
@@ -53,6 +55,9 @@ pub(super) enum SubcommandArgs {
     /// Look at the machine: what of it costs connections or latency, and what to do
     #[command(after_help = doctor_args::HELP)]
     Doctor(DoctorArgs),
+    /// Ask a server whether it is well
+    #[command(after_help = health_args::HELP)]
+    Health(HealthArgs),
     #[cfg(feature = "bench")]
     /// Put recorded latencies together, or compare them
     #[command(after_help = REPORT_HELP)]
@@ -93,36 +98,6 @@ static LONG_VERSION: LazyLock<String> = LazyLock::new(version::long);
 pub(super) enum Switch {
     On,
     Off,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Full {
-    Pause,
-    Refuse,
-}
-
-impl From<Full> for WhenFull {
-    fn from(full: Full) -> WhenFull {
-        match full {
-            Full::Pause => WhenFull::Pause,
-            Full::Refuse => WhenFull::Refuse,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum AddressField {
-    Forwarded,
-    XForwardedFor,
-}
-
-impl From<AddressField> for ClientAddressField {
-    fn from(field: AddressField) -> ClientAddressField {
-        match field {
-            AddressField::Forwarded => ClientAddressField::Forwarded,
-            AddressField::XForwardedFor => ClientAddressField::XForwardedFor,
-        }
-    }
 }
 
 /// One flag for each field of [`Settings`], and what concerns the program alone.

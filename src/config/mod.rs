@@ -7,12 +7,14 @@ mod bench_args;
 #[cfg(feature = "doctor")]
 mod doctor_args;
 mod file;
+mod health_args;
 mod help;
 mod merge;
 mod routes;
 #[cfg(feature = "bench")]
 mod source_addresses;
 mod told;
+mod url;
 mod usage;
 mod values;
 mod version;
@@ -30,10 +32,12 @@ use log::LevelFilter;
 
 use self::args::{Args, ConfigWhat, ServeArgs, SubcommandArgs, Switch};
 #[cfg(feature = "bench")]
-pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder, Url};
+pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder};
 #[cfg(feature = "doctor")]
 pub use self::doctor_args::DoctorOrder;
+pub use self::health_args::HealthOrder;
 use self::merge::{InForce, PlanFault};
+pub use self::url::Url;
 pub use self::values::ValueError;
 use crate::app::configured::Application;
 use crate::limits;
@@ -48,6 +52,8 @@ pub enum Command {
     /// Look at the machine.
     #[cfg(feature = "doctor")]
     Doctor(DoctorOrder),
+    /// Ask a server whether it is well.
+    Health(HealthOrder),
     /// Put recorded latencies together, or compare them.
     #[cfg(feature = "bench")]
     Report(ReportOrder),
@@ -160,6 +166,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         Some(SubcommandArgs::Report(report)) => return report_order(report.into()),
         #[cfg(feature = "doctor")]
         Some(SubcommandArgs::Doctor(doctor)) => return Ok(Command::Doctor(doctor.into())),
+        Some(SubcommandArgs::Health(health)) => return Ok(Command::Health(health.into())),
         Some(SubcommandArgs::Config(order)) => return Err(tell(&order.what, &matches, &words)),
         Some(SubcommandArgs::Serve(serve)) => serve,
         None => args.serve,

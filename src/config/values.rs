@@ -7,8 +7,10 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::limits::BUSY_POLL_AUTO_US;
-use crate::settings::{Balance, Network, NetworkError};
+use crate::settings::{Balance, ClientAddressField, Network, NetworkError, WhenFull};
 
 /// Why a text is no value, and what would be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,6 +226,36 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr, ValueError> {
     let found: Vec<SocketAddr> = found.collect();
     let chosen = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
     chosen.copied().ok_or_else(|| ValueError::new(format!("`{host}` has no address"), hint))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Full {
+    Pause,
+    Refuse,
+}
+
+impl From<Full> for WhenFull {
+    fn from(full: Full) -> WhenFull {
+        match full {
+            Full::Pause => WhenFull::Pause,
+            Full::Refuse => WhenFull::Refuse,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AddressField {
+    Forwarded,
+    XForwardedFor,
+}
+
+impl From<AddressField> for ClientAddressField {
+    fn from(field: AddressField) -> ClientAddressField {
+        match field {
+            AddressField::Forwarded => ClientAddressField::Forwarded,
+            AddressField::XForwardedFor => ClientAddressField::XForwardedFor,
+        }
+    }
 }
 
 #[cfg(test)]
