@@ -2,7 +2,7 @@
 //! a service manager wants to be told of it. Knows nothing of how workers do their part.
 
 use std::os::fd::BorrowedFd;
-use std::process;
+use std::process::{self, Child};
 use std::time::Duration;
 
 use super::handover::{Progress, Successor};
@@ -28,6 +28,8 @@ pub(super) struct Attendant<'a, H> {
     /// When a drain begins, or began.
     drains_at: Option<Moment>,
     upgrade: Option<Upgrade>,
+    /// Who would have taken over, if the server had not been ended.
+    dismissed: Option<Child>,
 }
 
 /// A process that is about to take over.
@@ -44,8 +46,16 @@ impl<'a, H: 'static> Attendant<'a, H> {
         operator: &'a mut dyn Operator<H>,
         reloader: Reloader<H>,
     ) -> Attendant<'a, H> {
-        let manager = Manager::from_environment();
-        Attendant { running, signals, manager, operator, reloader, drains_at: None, upgrade: None }
+        Attendant {
+            running,
+            signals,
+            manager: Manager::from_environment(),
+            operator,
+            reloader,
+            drains_at: None,
+            upgrade: None,
+            dismissed: None,
+        }
     }
 
     /// Returns once every worker ended.
@@ -62,7 +72,12 @@ impl<'a, H: 'static> Attendant<'a, H> {
             let woken = self.wait_for_something()?;
             self.react(woken);
         }
-        self.running.wait()
+        let ended = self.running.wait();
+        if let Some(mut dismissed) = self.dismissed {
+            let _ = dismissed.kill();
+            let _ = dismissed.wait();
+        }
+        ended
     }
 
     /// Where it listens and with how many workers, in a line.
@@ -141,8 +156,9 @@ impl<'a, H: 'static> Attendant<'a, H> {
             return;
         }
         if let Some(Upgrade { successor, .. }) = self.upgrade.take() {
-            // What is meant to end ends whole. It may have connections, so it drains.
+            // What is meant to end ends whole. It may have connections, so it drains as we do.
             let _ = send_signal(successor.process.id(), Signal::Terminate);
+            self.dismissed = Some(successor.process);
         }
         let lame_duck = self.running.lame_duck();
         self.drains_at = Some(self.now() + lame_duck);

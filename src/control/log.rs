@@ -19,8 +19,10 @@ impl log::Log for StderrLog {
             Level::Info => "info",
             Level::Debug | Level::Trace => "debug",
         };
-        // There is nowhere to tell that the log cannot be written.
-        let _ = writeln!(std::io::stderr(), "{level}: {}", record.args());
+        // In one call: another process may write there too. There is nowhere to tell that the log
+        // cannot be written.
+        let line = format!("{level}: {}\n", record.args());
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     fn flush(&self) {}

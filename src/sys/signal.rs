@@ -76,8 +76,7 @@ pub enum Woken {
 }
 
 /// Signals that no longer act on the process but wait until they are asked for. They stay
-/// blocked to the end of the process; a program started with `std::process::Command` begins
-/// with none blocked.
+/// blocked to the end of the process, and in programs that it starts (`sigprocmask(2)`).
 ///
 /// `SIGPIPE` needs no part in this: nothing in `sys` sends without `MSG_NOSIGNAL`.
 #[derive(Debug)]

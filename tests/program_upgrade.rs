@@ -1,0 +1,466 @@
+//! Upgrades of the running program, under load and without: what its clients see, and what becomes
+//! of both processes. Knows nothing of how sockets are passed on.
+
+#![cfg(all(feature = "cli", feature = "bench"))]
+#![allow(unsafe_code, reason = "sends signals to the processes it started")]
+
+#[path = "support/http_client.rs"]
+mod http_client;
+
+use std::io::{BufRead, BufReader, IoSliceMut};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use http_client::{Client, PATIENCE, get};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_corelane");
+
+/// A program that is started by a link, which may come to mean another program, with a file, which
+/// may change; all its processes end with the test.
+struct Site {
+    folder: TempDir,
+    first: Child,
+    /// All its processes tell what happens here.
+    told: Receiver<String>,
+    pids: Vec<u32>,
+    address: SocketAddr,
+}
+
+/// A file for so many workers, and what else there is to say.
+fn file(workers: usize, more: &str) -> String {
+    let route = "[[route]]\npath = \"/\"\nbody = \"here\"\n";
+    format!("workers = {workers}\nreport = \"none\"\ndrain-idle-time = \"5s\"\n{more}\n{route}")
+}
+
+impl Site {
+    fn start(listen: &str, workers: usize, more: &str) -> Site {
+        Site::start_with(listen, workers, more, |_| {})
+    }
+
+    fn start_with(
+        listen: &str,
+        workers: usize,
+        more: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> Site {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("server");
+        let config = folder.path().join("corelane.toml");
+        symlink(PROGRAM, &program).unwrap();
+        std::fs::write(&config, file(workers, more)).unwrap();
+        let mut command = Command::new(&program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CORELANE_") {
+                command.env_remove(name);
+            }
+        }
+        command.args(["--listen", listen, "--config"]).arg(&config).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        change(&mut command);
+        let mut first = command.spawn().unwrap();
+        let stderr = BufReader::new(first.stderr.take().unwrap());
+        let (sender, told) = channel();
+        thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let pids = vec![first.id()];
+        let mut site = Site { folder, first, told, pids, address: ([0, 0, 0, 0], 0).into() };
+        let listening = site.wait_to_be_told("listening on http://");
+        site.address = listening.rsplit('/').next().unwrap().parse().unwrap();
+        site.wait_to_be_told("Ctrl-C drains");
+        site
+    }
+
+    /// The next line with these words.
+    fn wait_to_be_told(&mut self, words: &str) -> String {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.told.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+                panic!("it was not told {words:?} but {lines:#?}");
+            });
+            if let Some(pid) = line.strip_prefix("info: upgrading: ") {
+                self.pids.push(pid.rsplit(' ').next().unwrap().parse().unwrap());
+            }
+            if line.contains(words) {
+                return line;
+            }
+            lines.push(line);
+        }
+    }
+
+    fn configure(&self, text: &str) {
+        std::fs::write(self.folder.path().join("corelane.toml"), text).unwrap();
+    }
+
+    /// Lets the program's path mean this script.
+    fn replace_program(&self, script: &str) {
+        let (program, other) = (self.program(), self.folder.path().join("other"));
+        std::fs::write(&other, script).unwrap();
+        std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::remove_file(&program).unwrap();
+        symlink(other, program).unwrap();
+    }
+
+    fn program(&self) -> PathBuf {
+        self.folder.path().join("server")
+    }
+
+    /// Sends a signal to the process that serves.
+    fn signal(&self, signal: libc::c_int) {
+        assert!(send(*self.pids.last().unwrap(), signal), "nobody serves any more");
+    }
+
+    /// Sends a signal to the process that was started first.
+    fn signal_first(&self, signal: libc::c_int) {
+        assert!(send(self.first.id(), signal));
+    }
+
+    fn upgrade(&mut self) {
+        self.signal(libc::SIGUSR2);
+        self.wait_to_be_told("this server drains");
+        self.wait_to_be_told("Ctrl-C drains");
+    }
+
+    fn get(&self) -> String {
+        Client::connect(self.address).get("/").text().to_owned()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for pid in &self.pids {
+            // Those of an earlier upgrade have ended by now or are this one's.
+            if is_ours(*pid, &self.folder) {
+                send(*pid, libc::SIGKILL);
+            }
+        }
+        let _ = self.first.wait();
+    }
+}
+
+/// Sends a signal; whether there was anybody to send it to.
+fn send(pid: u32, signal: libc::c_int) -> bool {
+    // SAFETY: takes no pointer; the number is that of a process of this test.
+    unsafe { libc::kill(libc::pid_t::try_from(pid).unwrap(), signal) == 0 }
+}
+
+/// Whether a process with this number runs with a file of this folder.
+fn is_ours(pid: u32, folder: &TempDir) -> bool {
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&words).contains(folder.path().to_str().unwrap())
+}
+
+/// Waits for a process that is not a child of this one to end.
+fn wait_for_end(pid: u32) {
+    let begin = std::time::Instant::now();
+    while std::path::Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok() {
+        assert!(begin.elapsed() < PATIENCE, "process {pid} does not end");
+        thread::yield_now();
+    }
+}
+
+/// What the load generator saw until `is_over`, in runs one after the other: its failures, and the
+/// P99 of each run in milliseconds.
+struct Seen {
+    answers: u64,
+    failures: u64,
+    p99s: Vec<f64>,
+}
+
+fn load(address: SocketAddr, args: &[&str], is_over: &AtomicBool) -> Seen {
+    let mut seen = Seen { answers: 0, failures: 0, p99s: Vec::new() };
+    while !is_over.load(Ordering::Relaxed) {
+        let mut command = Command::new(PROGRAM);
+        command.args(["bench", "-d", "2s", "--warm-up", "0s", "-t", "1", "--pin", "off"]);
+        command.args(["-c", "16", "--server-view", "off", "--report", "json"]).args(args);
+        let output = command.arg(format!("http://{address}/")).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
+            panic!("no report: {}", String::from_utf8_lossy(&output.stderr));
+        });
+        // Neither sent nor answered when the run ended is not failed.
+        let failed = ["closed_early", "connect_failed", "malformed", "reset", "timed_out"];
+        let count = |name: &str| report["failures"][name].as_u64().unwrap();
+        seen.failures += failed.map(count).iter().sum::<u64>();
+        seen.failures +=
+            report["answers"].as_u64().unwrap() - report["statuses"]["2xx"].as_u64().unwrap();
+        seen.answers += report["answers"].as_u64().unwrap();
+        seen.p99s.push(report["latency"]["p99_ns"].as_f64().unwrap_or(0.0) / 1e6);
+    }
+    seen
+}
+
+/// Both kinds of load on the site while `operate` runs: keep-alive connections, and one connection
+/// a request, both in an open loop.
+fn under_load(address: SocketAddr, operate: impl FnOnce()) -> [Seen; 2] {
+    struct EndLoad<'a>(&'a AtomicBool);
+    impl Drop for EndLoad<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let is_over = AtomicBool::new(false);
+    let keep_alive = ["--rate", "1000"];
+    let short = ["--rate", "300", "--requests-per-connection", "1"];
+    thread::scope(|scope| {
+        let both =
+            [&keep_alive[..], &short[..]].map(|args| scope.spawn(|| load(address, args, &is_over)));
+        let end_load = EndLoad(&is_over);
+        operate();
+        drop(end_load);
+        both.map(|seen| seen.join().unwrap())
+    })
+}
+
+fn tell(what: &str, seen: &[Seen; 2]) {
+    for (name, seen) in ["keep-alive", "one a connection"].iter().zip(seen) {
+        let Seen { answers, failures, p99s } = seen;
+        println!("{what}, {name}: {answers} answers, {failures} failures, P99 {p99s:.1?} ms");
+    }
+}
+
+#[test]
+fn upgrades_and_reloads_under_load_fail_no_request() {
+    const TIMES: usize = 20;
+    let mut site = Site::start("127.0.0.1:0", 2, "");
+    let pause = || thread::sleep(std::time::Duration::from_secs(1));
+    tell("quiet", &under_load(site.address, pause));
+    let seen = under_load(site.address, || {
+        for workers in [1, 3, 2].into_iter().cycle().take(TIMES) {
+            site.configure(&file(workers, ""));
+            site.upgrade();
+            site.configure(&file(workers, "idle-time = \"9s\""));
+            site.signal(libc::SIGHUP);
+            site.wait_to_be_told("reloaded");
+        }
+    });
+    tell("20 upgrades and 20 reloads", &seen);
+    for seen in seen {
+        assert!(seen.answers > 0);
+        assert_eq!(seen.failures, 0);
+    }
+    assert_eq!(site.pids.len(), TIMES + 1);
+    assert_eq!(site.get(), "here");
+}
+
+#[test]
+fn closing_and_binding_anew_does_fail_requests() {
+    let mut site = Site::start("127.0.0.1:0", 2, "");
+    let listen = site.address.to_string();
+    let seen = under_load(site.address, || {
+        for _ in 0..3 {
+            site.signal(libc::SIGINT);
+            site.wait_to_be_told("drained");
+            site.first.wait().unwrap();
+            site = Site::start(&listen, 2, "");
+        }
+    });
+    tell("3 times closed and bound anew", &seen);
+    assert!(seen.iter().any(|seen| seen.failures > 0), "this load sees no failure at all");
+}
+
+#[test]
+fn with_fewer_workers_no_queue_is_left_to_nobody() {
+    let mut site = Site::start("127.0.0.1:0", 3, "balance = \"off\"");
+    site.configure(&file(1, "balance = \"off\""));
+    site.upgrade();
+    // By the kernel's hash these come to all three sockets.
+    let mut clients: Vec<_> = (0..64).map(|_| Client::connect(site.address)).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").text(), "here");
+    }
+    site.configure(&file(4, "balance = \"off\""));
+    site.upgrade();
+    for mut client in clients {
+        let answer = client.get("/");
+        assert_eq!((answer.text(), answer.says_close()), ("here", true), "of the one before");
+        assert_eq!(site.get(), "here");
+    }
+    let pids = site.pids.clone();
+    for pid in &pids[1..2] {
+        wait_for_end(*pid);
+    }
+    site.signal(libc::SIGTERM);
+    wait_for_end(pids[2]);
+    assert!(TcpStream::connect(site.address).is_err(), "somebody holds a socket");
+}
+
+#[test]
+fn what_is_under_way_is_finished_by_the_server_that_began_it() {
+    let mut site = Site::start("127.0.0.1:0", 1, "");
+    let mut client = Client::connect(site.address);
+    client.send(&get("/")[..10]);
+    assert_eq!(Client::connect(site.address).get("/").status, 200);
+    site.upgrade();
+    assert_eq!(client.send(&get("/")[10..]).answer().text(), "here");
+    assert_eq!(site.first.wait().unwrap().code(), Some(0));
+    assert_eq!(site.get(), "here");
+}
+
+#[test]
+fn a_new_program_that_does_not_serve_leaves_the_old_one_serving() {
+    let mut site = Site::start("127.0.0.1:0", 2, "");
+    let mut client = Client::connect(site.address);
+    assert_eq!(client.get("/").status, 200);
+
+    site.configure("workers = \"many\"");
+    site.signal(libc::SIGUSR2);
+    site.wait_to_be_told("error: ");
+    let line = site.wait_to_be_told("no upgrade, this server goes on");
+    assert!(line.contains("it gave up (exit status: 2)"), "{line}");
+
+    site.configure(&file(2, ""));
+    site.replace_program("#!/bin/sh\nexit 7\n");
+    site.signal_first(libc::SIGUSR2);
+    let line = site.wait_to_be_told("no upgrade, this server goes on");
+    assert!(line.contains("it gave up (exit status: 7)"), "{line}");
+
+    // All the while nobody noticed, and an upgrade is still possible.
+    assert_eq!(client.get("/").text(), "here");
+    std::fs::remove_file(site.program()).unwrap();
+    symlink(PROGRAM, site.program()).unwrap();
+    site.signal_first(libc::SIGUSR2);
+    site.wait_to_be_told("this server drains");
+    assert!(client.get("/").says_close());
+    assert_eq!(site.get(), "here");
+    assert_eq!(site.first.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn who_ends_the_server_in_an_upgrade_ends_the_new_one_too() {
+    let mut site = Site::start("127.0.0.1:0", 1, "");
+    site.replace_program("#!/bin/sh\nexec sleep 1000\n");
+    site.signal_first(libc::SIGUSR2);
+    site.wait_to_be_told("upgrading");
+    site.signal_first(libc::SIGUSR2);
+    site.wait_to_be_told("an upgrade is under way");
+    assert_eq!(site.get(), "here");
+    site.signal_first(libc::SIGTERM);
+    assert_eq!(site.first.wait().unwrap().code(), Some(0));
+    wait_for_end(site.pids[1]);
+}
+
+#[test]
+fn there_is_nothing_to_upgrade_to_where_the_program_is_gone() {
+    let mut site = Site::start("127.0.0.1:0", 1, "");
+    std::fs::remove_file(site.program()).unwrap();
+    site.signal(libc::SIGUSR2);
+    let line = site.wait_to_be_told("no upgrade, this server goes on");
+    assert!(line.contains("cannot start") && line.contains("server"), "{line}");
+    assert_eq!(site.get(), "here");
+    site.signal(libc::SIGTERM);
+    assert_eq!(site.first.wait().unwrap().code(), Some(0));
+}
+
+/// The next message to a service manager, and the sockets that came with it.
+fn told_to(manager: &UnixDatagram) -> (String, Vec<TcpListener>) {
+    let mut bytes = [0; 512];
+    let mut room = nix::cmsg_space!([i32; 64]);
+    let mut parts = [IoSliceMut::new(&mut bytes)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let received =
+        recvmsg::<()>(manager.as_raw_fd(), &mut parts, Some(&mut room), flags).expect("in time");
+    let rights = received.cmsgs().unwrap().filter_map(|message| match message {
+        ControlMessageOwned::ScmRights(numbers) => Some(numbers),
+        _ => None,
+    });
+    // SAFETY: the kernel has just made these descriptors for us.
+    let sockets = rights.flatten().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }.into()).collect();
+    let len = received.bytes;
+    (String::from_utf8(bytes[..len].to_vec()).unwrap(), sockets)
+}
+
+#[test]
+fn a_service_manager_is_told_who_serves_and_keeps_the_sockets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let kept = |public: usize| {
+        let (mut sockets, mut told) = (Vec::new(), Vec::new());
+        while !told.last().is_some_and(|last: &String| last.starts_with("READY=1")) {
+            let (message, came) = told_to(&manager);
+            sockets.extend(came);
+            told.push(message);
+        }
+        let expected = [
+            "FDSTOREREMOVE=1\nFDNAME=corelane-public",
+            "FDSTORE=1\nFDNAME=corelane-public",
+            "FDSTOREREMOVE=1\nFDNAME=corelane-admin",
+            "FDSTORE=1\nFDNAME=corelane-admin",
+        ];
+        assert_eq!(told[..4], expected);
+        assert_eq!(sockets.len(), public + 1);
+        sockets
+    };
+    let admin = "admin = \"127.0.0.1:0\"";
+    let mut site = Site::start_with("127.0.0.1:0", 2, admin, |command| {
+        command.env("NOTIFY_SOCKET", &path);
+    });
+    kept(2);
+    site.signal(libc::SIGHUP);
+    let (reloading, _) = told_to(&manager);
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert!(told_to(&manager).0.starts_with("READY=1"));
+
+    site.configure(&file(3, admin));
+    site.upgrade();
+    assert_eq!(told_to(&manager).0, format!("MAINPID={}", site.pids[1]));
+    let sockets = kept(3);
+    // It dies, and somebody connects before the next one is started with what was kept.
+    assert!(send(site.pids[1], libc::SIGKILL));
+    let mut early = Client::connect(site.address);
+    early.send(get("/"));
+    let name = |(index, _): (usize, &TcpListener)| {
+        if index < 3 { "corelane-public" } else { "corelane-admin" }
+    };
+    let names: Vec<_> = sockets.iter().enumerate().map(name).collect();
+    let next = Site::start_with("127.0.0.1:0", 2, admin, |command| {
+        pass(command, &sockets);
+        command.env("LISTEN_FDNAMES", names.join(":"));
+    });
+    assert_eq!(next.address, site.address);
+    assert_eq!(early.answer().text(), "here");
+}
+
+/// Has the command pass these sockets as a service manager does.
+fn pass(command: &mut Command, sockets: &[TcpListener]) {
+    let script = "export LISTEN_PID=$$; exec \"$0\" \"$@\"";
+    let mut wrapped = Command::new("sh");
+    wrapped.args(["-c", script]).arg(command.get_program()).args(command.get_args());
+    wrapped.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    wrapped.env("LISTEN_FDS", sockets.len().to_string());
+    // High numbers first, so that none of 3 and above is overwritten before it is copied.
+    let high: Vec<_> = sockets.iter().map(duplicate_above).collect();
+    // SAFETY: dup2 is async-signal-safe and the closure owns what it copies.
+    unsafe {
+        wrapped.pre_exec(move || {
+            for (number, socket) in (3..).zip(&high) {
+                if libc::dup2(socket.as_raw_fd(), number) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+    *command = wrapped;
+}
+
+fn duplicate_above(socket: &TcpListener) -> OwnedFd {
+    // SAFETY: the descriptor is open while it is borrowed, and what comes back is a new one.
+    unsafe {
+        let fd = libc::fcntl(socket.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 100);
+        assert!(fd >= 0);
+        OwnedFd::from_raw_fd(fd)
+    }
+}
