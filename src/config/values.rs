@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -169,6 +169,12 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, ValueError> {
     })
 }
 
+/// The id of a process.
+pub(super) fn process_id(text: &str) -> Result<u32, ValueError> {
+    let id = text.parse::<NonZeroU32>().map(NonZeroU32::get);
+    id.map_err(|_| ValueError::new("not a process id", "a number, as `pgrep corelane` prints it"))
+}
+
 /// The address of the admin listener, or none. A port alone is on 127.0.0.1: nobody should show
 /// the inside of a server to a network without having written so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -283,6 +289,8 @@ mod tests {
         assert!(number::<u32>("4294967296").is_err());
         assert!(number::<usize>("-1").is_err());
         assert!(workers("0").is_err());
+        assert!(process_id("0").is_err() && process_id("-1").is_err());
+        assert_eq!(process_id("17"), Ok(17));
         assert_eq!(workers("3"), Ok(NonZeroUsize::new(3).unwrap()));
     }
 
