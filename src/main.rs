@@ -21,8 +21,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use corelane::StartError;
-use corelane::config::{self, Command, Exit, Stream};
-use corelane::control::log_to_stderr;
+use corelane::config::{self, Command, Exit, Stream, UpgradeOrder};
+use corelane::control::{Upgraded, log_to_stderr, upgrade};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Ok(Command::Doctor(order)) => doctor_command::run(&order),
         Ok(Command::Health(order)) => health::run(&order),
         Ok(Command::Serve(plan)) => serve::run(plan).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Upgrade(order)) => upgraded(&order),
         Err(exit) => return leave(&exit),
     };
     match outcome {
@@ -63,6 +64,15 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Failure {
         Failure { message: error.to_string(), hint: error.hint() }
     }
+}
+
+/// Has a running server replaced.
+fn upgraded(order: &UpgradeOrder) -> Result<ExitCode, Failure> {
+    let Upgraded { before, now, took } = upgrade(order.pid, order.time)
+        .map_err(|error| Failure { message: error.to_string(), hint: Some(error.hint().into()) })?;
+    let millis = took.as_millis();
+    tell(&format!("upgraded in {millis} ms: process {now} serves, {before} drains"));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes a line to standard error. A closed pipe or a full disk behind it must not end a server,

@@ -494,11 +494,16 @@ fn with_fewer_descriptors_than_clients_it_serves_them_one_after_the_other() {
     assert_eq!(ended.code, Some(0), "{:?}", ended.told);
 }
 
-/// The next message of a service manager's socket.
+/// The next message to a service manager that is about the server's life and not about its sockets.
 fn told_to(manager: &UnixDatagram) -> String {
     let mut message = [0; 512];
-    let len = manager.recv(&mut message).expect("a message comes in time");
-    String::from_utf8(message[..len].to_vec()).unwrap()
+    loop {
+        let len = manager.recv(&mut message).expect("a message comes in time");
+        let message = std::str::from_utf8(&message[..len]).unwrap();
+        if !message.starts_with("FDSTORE") {
+            return message.to_owned();
+        }
+    }
 }
 
 #[test]

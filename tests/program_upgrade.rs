@@ -15,7 +15,7 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -40,7 +40,7 @@ struct Site {
 /// A file for so many workers, and what else there is to say.
 fn file(workers: usize, more: &str) -> String {
     let route = "[[route]]\npath = \"/\"\nbody = \"here\"\n";
-    format!("workers = {workers}\nreport = \"none\"\ndrain-idle-time = \"5s\"\n{more}\n{route}")
+    format!("workers = {workers}\nreport = \"none\"\ndrain-idle-time = \"25s\"\n{more}\n{route}")
 }
 
 impl Site {
@@ -89,13 +89,18 @@ impl Site {
             let line = self.told.recv_timeout(PATIENCE).unwrap_or_else(|_| {
                 panic!("it was not told {words:?} but {lines:#?}");
             });
-            if let Some(pid) = line.strip_prefix("info: upgrading: ") {
-                self.pids.push(pid.rsplit(' ').next().unwrap().parse().unwrap());
-            }
+            self.note(&line);
             if line.contains(words) {
                 return line;
             }
             lines.push(line);
+        }
+    }
+
+    /// Notes a process that is told of.
+    fn note(&mut self, line: &str) {
+        if line.starts_with("info: upgrading: ") {
+            self.pids.push(line.rsplit(' ').next().unwrap().parse().unwrap());
         }
     }
 
@@ -139,6 +144,9 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
+        while let Ok(line) = self.told.try_recv() {
+            self.note(&line);
+        }
         for pid in &self.pids {
             // Those of an earlier upgrade have ended by now or are this one's.
             if is_ours(*pid, &self.folder) {
@@ -170,17 +178,33 @@ fn wait_for_end(pid: u32) {
     }
 }
 
-/// What the load generator saw until `is_over`, in runs one after the other: its failures, and the
-/// P99 of each run in milliseconds.
+/// What the load generator saw, and the P99 of each of its runs in milliseconds.
 struct Seen {
     answers: u64,
     failures: u64,
     p99s: Vec<f64>,
 }
 
-fn load(address: SocketAddr, args: &[&str], is_over: &AtomicBool) -> Seen {
+/// What load and operator know of each other.
+#[derive(Default)]
+struct Progress {
+    runs: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+/// The load ends with this, however the operator ends.
+struct EndLoad<'a>(&'a Progress);
+
+impl Drop for EndLoad<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs of the load generator, one after the other, until it is over.
+fn load(address: SocketAddr, args: &[&str], progress: &Progress) -> Seen {
     let mut seen = Seen { answers: 0, failures: 0, p99s: Vec::new() };
-    while !is_over.load(Ordering::Relaxed) {
+    while !progress.is_over.load(Ordering::Relaxed) {
         let mut command = Command::new(PROGRAM);
         command.args(["bench", "-d", "2s", "--warm-up", "0s", "-t", "1", "--pin", "off"]);
         command.args(["-c", "16", "--server-view", "off", "--report", "json"]).args(args);
@@ -188,36 +212,41 @@ fn load(address: SocketAddr, args: &[&str], is_over: &AtomicBool) -> Seen {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
             panic!("no report: {}", String::from_utf8_lossy(&output.stderr));
         });
-        // Neither sent nor answered when the run ended is not failed.
+        // What was neither sent nor answered when the run ended has not failed.
         let failed = ["closed_early", "connect_failed", "malformed", "reset", "timed_out"];
-        let count = |name: &str| report["failures"][name].as_u64().unwrap();
-        seen.failures += failed.map(count).iter().sum::<u64>();
-        seen.failures +=
-            report["answers"].as_u64().unwrap() - report["statuses"]["2xx"].as_u64().unwrap();
-        seen.answers += report["answers"].as_u64().unwrap();
+        let failed = failed.map(|name| report["failures"][name].as_u64().unwrap());
+        let answers = report["answers"].as_u64().unwrap();
+        let others = answers - report["statuses"]["2xx"].as_u64().unwrap();
+        seen.failures += failed.iter().sum::<u64>() + others;
+        seen.answers += answers;
         seen.p99s.push(report["latency"]["p99_ns"].as_f64().unwrap_or(0.0) / 1e6);
+        progress.runs.fetch_add(1, Ordering::Relaxed);
     }
     seen
 }
 
-/// Both kinds of load on the site while `operate` runs: keep-alive connections, and one connection
-/// a request, both in an open loop.
-fn under_load(address: SocketAddr, operate: impl FnOnce()) -> [Seen; 2] {
-    struct EndLoad<'a>(&'a AtomicBool);
-    impl Drop for EndLoad<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let is_over = AtomicBool::new(false);
+/// Calls `operate` again and again under both kinds of load, keep-alive connections and one
+/// connection a request, both in an open loop; at least so many times, and until each kind has had
+/// a whole run.
+fn under_load(address: SocketAddr, times: usize, mut operate: impl FnMut()) -> [Seen; 2] {
+    let progress = [Progress::default(), Progress::default()];
     let keep_alive = ["--rate", "1000"];
     let short = ["--rate", "300", "--requests-per-connection", "1"];
     thread::scope(|scope| {
-        let both =
-            [&keep_alive[..], &short[..]].map(|args| scope.spawn(|| load(address, args, &is_over)));
-        let end_load = EndLoad(&is_over);
-        operate();
-        drop(end_load);
+        let args = [&keep_alive[..], &short[..]];
+        let spawn = |at: usize| {
+            let (args, progress) = (args[at], &progress[at]);
+            scope.spawn(move || load(address, args, progress))
+        };
+        let both = [spawn(0), spawn(1)];
+        let ends = progress.each_ref().map(EndLoad);
+        let mut done = 0;
+        let has_run = |progress: &Progress| progress.runs.load(Ordering::Relaxed) > 0;
+        while done < times || !progress.iter().all(has_run) {
+            operate();
+            done += 1;
+        }
+        drop(ends);
         both.map(|seen| seen.join().unwrap())
     })
 }
@@ -233,23 +262,23 @@ fn tell(what: &str, seen: &[Seen; 2]) {
 fn upgrades_and_reloads_under_load_fail_no_request() {
     const TIMES: usize = 20;
     let mut site = Site::start("127.0.0.1:0", 2, "");
-    let pause = || thread::sleep(std::time::Duration::from_secs(1));
-    tell("quiet", &under_load(site.address, pause));
-    let seen = under_load(site.address, || {
-        for workers in [1, 3, 2].into_iter().cycle().take(TIMES) {
-            site.configure(&file(workers, ""));
-            site.upgrade();
-            site.configure(&file(workers, "idle-time = \"9s\""));
-            site.signal(libc::SIGHUP);
-            site.wait_to_be_told("reloaded");
-        }
+    tell("quiet", &under_load(site.address, 0, thread::yield_now));
+    let mut workers = [1, 3, 2].into_iter().cycle();
+    let seen = under_load(site.address, TIMES, || {
+        let workers = workers.next().unwrap();
+        site.configure(&file(workers, ""));
+        site.upgrade();
+        site.configure(&file(workers, "idle-time = \"9s\""));
+        site.signal(libc::SIGHUP);
+        site.wait_to_be_told("reloaded");
     });
-    tell("20 upgrades and 20 reloads", &seen);
+    let times = site.pids.len() - 1;
+    tell(&format!("{times} upgrades and {times} reloads"), &seen);
     for seen in seen {
         assert!(seen.answers > 0);
         assert_eq!(seen.failures, 0);
     }
-    assert_eq!(site.pids.len(), TIMES + 1);
+    assert!(times >= TIMES);
     assert_eq!(site.get(), "here");
 }
 
@@ -257,41 +286,36 @@ fn upgrades_and_reloads_under_load_fail_no_request() {
 fn closing_and_binding_anew_does_fail_requests() {
     let mut site = Site::start("127.0.0.1:0", 2, "");
     let listen = site.address.to_string();
-    let seen = under_load(site.address, || {
-        for _ in 0..3 {
-            site.signal(libc::SIGINT);
-            site.wait_to_be_told("drained");
-            site.first.wait().unwrap();
-            site = Site::start(&listen, 2, "");
-        }
+    let seen = under_load(site.address, 3, || {
+        site.signal(libc::SIGINT);
+        site.first.wait().unwrap();
+        site = Site::start(&listen, 2, "");
     });
-    tell("3 times closed and bound anew", &seen);
+    tell("closed and bound anew", &seen);
     assert!(seen.iter().any(|seen| seen.failures > 0), "this load sees no failure at all");
 }
 
 #[test]
 fn with_fewer_workers_no_queue_is_left_to_nobody() {
-    let mut site = Site::start("127.0.0.1:0", 3, "balance = \"off\"");
-    site.configure(&file(1, "balance = \"off\""));
+    let off = "balance = \"off\"";
+    let mut site = Site::start("127.0.0.1:0", 3, off);
+    site.configure(&file(1, off));
     site.upgrade();
+    site.first.wait().unwrap();
     // By the kernel's hash these come to all three sockets.
     let mut clients: Vec<_> = (0..64).map(|_| Client::connect(site.address)).collect();
     for client in &mut clients {
         assert_eq!(client.get("/").text(), "here");
     }
-    site.configure(&file(4, "balance = \"off\""));
+    site.configure(&file(4, off));
     site.upgrade();
     for mut client in clients {
-        let answer = client.get("/");
-        assert_eq!((answer.text(), answer.says_close()), ("here", true), "of the one before");
+        while !client.get("/").says_close() {}
         assert_eq!(site.get(), "here");
     }
-    let pids = site.pids.clone();
-    for pid in &pids[1..2] {
-        wait_for_end(*pid);
-    }
+    wait_for_end(site.pids[1]);
     site.signal(libc::SIGTERM);
-    wait_for_end(pids[2]);
+    wait_for_end(site.pids[2]);
     assert!(TcpStream::connect(site.address).is_err(), "somebody holds a socket");
 }
 
@@ -331,9 +355,39 @@ fn a_new_program_that_does_not_serve_leaves_the_old_one_serving() {
     symlink(PROGRAM, site.program()).unwrap();
     site.signal_first(libc::SIGUSR2);
     site.wait_to_be_told("this server drains");
-    assert!(client.get("/").says_close());
+    // It is told before every worker knows.
+    while !client.get("/").says_close() {}
     assert_eq!(site.get(), "here");
     assert_eq!(site.first.wait().unwrap().code(), Some(0));
+}
+
+/// `corelane upgrade` with these words: its exit code and what it tells.
+fn upgrade_command(words: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(PROGRAM).arg("upgrade").args(words).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_command_has_a_server_upgraded_and_tells_what_came_of_it() {
+    let mut site = Site::start("127.0.0.1:0", 2, "");
+    let first = site.first.id().to_string();
+    let (code, told) = upgrade_command(&[&first]);
+    site.wait_to_be_told("upgrading");
+    assert_eq!(code, Some(0), "{told}");
+    let (before, now) = (&first, site.pids[1]);
+    assert!(told.contains(&format!("process {now} serves, {before} drains")), "{told}");
+    site.first.wait().unwrap();
+    let now = now.to_string();
+
+    site.configure("workers = 0");
+    let (code, told) = upgrade_command(&[&now]);
+    let expected = format!("error: process {now} serves on: nothing took over\nhint: ");
+    assert!(code == Some(1) && told.starts_with(&expected), "{told}");
+    assert_eq!(site.get(), "here");
+
+    let (code, told) = upgrade_command(&[&first]);
+    let expected = format!("error: process {first} listens on nothing that can be seen\nhint: ");
+    assert!(code == Some(1) && told.starts_with(&expected), "{told}");
 }
 
 #[test]

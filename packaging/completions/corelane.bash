@@ -37,6 +37,9 @@ _corelane() {
             corelane,serve)
                 cmd="corelane__subcmd__serve"
                 ;;
+            corelane,upgrade)
+                cmd="corelane__subcmd__upgrade"
+                ;;
             corelane__subcmd__config,check)
                 cmd="corelane__subcmd__config__subcmd__check"
                 ;;
@@ -82,6 +85,9 @@ _corelane() {
             corelane__subcmd__help,serve)
                 cmd="corelane__subcmd__help__subcmd__serve"
                 ;;
+            corelane__subcmd__help,upgrade)
+                cmd="corelane__subcmd__help__subcmd__upgrade"
+                ;;
             corelane__subcmd__help__subcmd__config,check)
                 cmd="corelane__subcmd__help__subcmd__config__subcmd__check"
                 ;;
@@ -98,7 +104,7 @@ _corelane() {
 
     case "${cmd}" in
         corelane)
-            opts="-h -V --config --listen --admin --workers --pin --report --hgrm --log-level --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help --version bench config doctor health report serve help"
+            opts="-h -V --config --listen --admin --workers --pin --report --hgrm --log-level --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help --version bench config doctor health report serve upgrade help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -996,7 +1002,7 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__help)
-            opts="bench config doctor health report serve help"
+            opts="bench config doctor health report serve upgrade help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1136,6 +1142,20 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__help__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        corelane__subcmd__help__subcmd__upgrade)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1367,6 +1387,24 @@ _corelane() {
                     return 0
                     ;;
                 --server-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        corelane__subcmd__upgrade)
+            opts="-h --time --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --time)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

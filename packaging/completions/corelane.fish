@@ -92,6 +92,7 @@ complete -c corelane -n "__fish_corelane_needs_command" -f -a "doctor" -d 'Look 
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "health" -d 'Ask a server whether it is well'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "report" -d 'Put recorded latencies together, or compare them'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "serve" -d 'Serve until told to stop (what `corelane` alone does too)'
+complete -c corelane -n "__fish_corelane_needs_command" -f -a "upgrade" -d 'Have a running server replaced by the program as it is installed now'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c corelane -n "__fish_corelane_using_subcommand bench" -l versus -d 'Another URL to compare with, in runs that take turns' -r
 complete -c corelane -n "__fish_corelane_using_subcommand bench" -l pairs -d 'Pairs of runs of --versus; 6 are the fewest that can tell a difference' -r
@@ -325,13 +326,16 @@ complete -c corelane -n "__fish_corelane_using_subcommand serve" -l server-timin
 off\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l server-name -d 'Value of the Server field; empty leaves it out' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "bench" -d 'Measure a server: rates and latencies that can be trusted'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "config" -d 'Check or print the configuration'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "doctor" -d 'Look at the machine: what of it costs connections or latency, and what to do'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "health" -d 'Ask a server whether it is well'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "report" -d 'Put recorded latencies together, or compare them'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "serve" -d 'Serve until told to stop (what `corelane` alone does too)'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c corelane -n "__fish_corelane_using_subcommand upgrade" -l time -d 'How long to wait for the new program to serve' -r
+complete -c corelane -n "__fish_corelane_using_subcommand upgrade" -s h -l help -d 'Print help'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "bench" -d 'Measure a server: rates and latencies that can be trusted'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "config" -d 'Check or print the configuration'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "doctor" -d 'Look at the machine: what of it costs connections or latency, and what to do'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "health" -d 'Ask a server whether it is well'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "report" -d 'Put recorded latencies together, or compare them'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "serve" -d 'Serve until told to stop (what `corelane` alone does too)'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "upgrade" -d 'Have a running server replaced by the program as it is installed now'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c corelane -n "__fish_corelane_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Say whether `serve` with these flags could start; binds nothing'
 complete -c corelane -n "__fish_corelane_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "default" -d 'Print a file with every key, its default and why'
 complete -c corelane -n "__fish_corelane_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "print" -d 'Print what is in force with these flags, and where each value comes from'

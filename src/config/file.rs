@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Exit, args, routes, usage};
+use super::{Exit, commands, routes, usage};
 use crate::app::configured::{self, Application};
 
 /// Where the file is if nobody says where.
@@ -82,7 +82,7 @@ fn parse(path: &Path, text: &str) -> Result<File, Exit> {
         let hint = "TOML is `key = value`, one a line, texts in quotes";
         source.fault(error.span().unwrap_or_default(), error.message(), hint)
     })?;
-    let command = args::command(false);
+    let command = commands::command(false);
     let flags = || command.get_arguments().filter(|arg| arg.get_id() != "config");
     let mut keys = Vec::new();
     let mut routes = Vec::new();
@@ -166,7 +166,7 @@ impl Source<'_> {
 
 /// Whether a key stands for a flag.
 pub(super) fn is_setting(key: &str) -> bool {
-    args::command(false).get_arguments().any(|arg| arg.get_long() == Some(key))
+    commands::command(false).get_arguments().any(|arg| arg.get_long() == Some(key))
 }
 
 /// The keys of a table with their values, as they stand in the file.

@@ -6,7 +6,8 @@ use std::ffi::OsString;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, FromArgMatches};
 
-use super::args::{self, Args, ServeArgs};
+use super::args::{self, ServeArgs};
+use super::commands::{self, Args};
 use super::file::{self, File};
 use super::{Exit, ServePlan, plan, usage};
 use crate::app::configured::Application;
@@ -59,7 +60,7 @@ impl InForce {
             // A key stands where neither its flag nor its variable does.
             words.extend(file.words(|name| !is_given(&given, name)));
         }
-        let merged = args::command(false).try_get_matches_from(&words);
+        let merged = commands::command(false).try_get_matches_from(&words);
         let merged = merged.map_err(|error| usage::exit_for(&error, &words))?;
         let merged = innermost(&merged).clone();
         let serve = ServeArgs::from_arg_matches(&merged)
@@ -109,7 +110,7 @@ fn origin(given: &ArgMatches, file: Option<&File>, name: &str) -> Origin {
 
 /// Reads a file as if there were nothing else.
 fn check_alone(file: &File) -> Result<(), Exit> {
-    let command = args::command(false).mut_args(|arg| arg.env(None::<&'static str>));
+    let command = commands::command(false).mut_args(|arg| arg.env(None::<&'static str>));
     let words = [vec![OsString::from("corelane")], file.words(|_| true)].concat();
     let parsed = command
         .try_get_matches_from(&words)

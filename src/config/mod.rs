@@ -4,6 +4,7 @@
 mod args;
 #[cfg(feature = "bench")]
 mod bench_args;
+mod commands;
 #[cfg(feature = "doctor")]
 mod doctor_args;
 mod file;
@@ -14,6 +15,7 @@ mod routes;
 #[cfg(feature = "bench")]
 mod source_addresses;
 mod told;
+mod upgrade_args;
 mod url;
 mod usage;
 mod values;
@@ -30,13 +32,15 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches, ValueEnum};
 use log::LevelFilter;
 
-use self::args::{Args, ConfigWhat, ServeArgs, SubcommandArgs, Switch};
+use self::args::{ServeArgs, Switch};
 #[cfg(feature = "bench")]
 pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder};
+use self::commands::{Args, ConfigWhat, SubcommandArgs};
 #[cfg(feature = "doctor")]
 pub use self::doctor_args::DoctorOrder;
 pub use self::health_args::HealthOrder;
 use self::merge::{InForce, PlanFault};
+pub use self::upgrade_args::UpgradeOrder;
 pub use self::url::Url;
 pub use self::values::ValueError;
 use crate::app::configured::Application;
@@ -59,6 +63,8 @@ pub enum Command {
     Report(ReportOrder),
     /// Serve until told to stop.
     Serve(ServePlan),
+    /// Have a running server replaced.
+    Upgrade(UpgradeOrder),
 }
 
 /// Everything `corelane serve` was told, checked.
@@ -155,7 +161,7 @@ pub struct Exit {
 pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
     let words: Vec<OsString> = args.collect();
     let brief = words.iter().any(|word| word == "-h");
-    let parsed = args::command(brief).try_get_matches_from(&words);
+    let parsed = commands::command(brief).try_get_matches_from(&words);
     let (args, matches) = parsed
         .and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)))
         .map_err(|error| usage::exit_for(&error, &words))?;
@@ -164,9 +170,10 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         Some(SubcommandArgs::Bench(bench)) => return bench_order(bench.into()),
         #[cfg(feature = "bench")]
         Some(SubcommandArgs::Report(report)) => return report_order(report.into()),
+        Some(SubcommandArgs::Health(health)) => return Ok(Command::Health(health.into())),
+        Some(SubcommandArgs::Upgrade(upgrade)) => return Ok(Command::Upgrade(upgrade.into())),
         #[cfg(feature = "doctor")]
         Some(SubcommandArgs::Doctor(doctor)) => return Ok(Command::Doctor(doctor.into())),
-        Some(SubcommandArgs::Health(health)) => return Ok(Command::Health(health.into())),
         Some(SubcommandArgs::Config(order)) => return Err(tell(&order.what, &matches, &words)),
         Some(SubcommandArgs::Serve(serve)) => serve,
         None => args.serve,
@@ -176,14 +183,14 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
 
 /// The parser of the command line, for completions and manual pages: of no commit and no build.
 pub fn command_line() -> clap::Command {
-    args::command(false).long_version(version::SHORT)
+    commands::command(false).long_version(version::SHORT)
 }
 
 /// What `corelane config` prints.
 fn tell(what: &ConfigWhat, given: &ArgMatches, words: &[OsString]) -> Exit {
     let text = match what {
         ConfigWhat::Default => Ok(told::default_file()),
-        ConfigWhat::Check(serve) | ConfigWhat::Print(args::PrintArgs { serve, .. }) => {
+        ConfigWhat::Check(serve) | ConfigWhat::Print(commands::PrintArgs { serve, .. }) => {
             InForce::new(serve, given, words).map(|in_force| told::in_force(what, &in_force))
         }
     };

@@ -1,7 +1,7 @@
 //! What `corelane config` prints: that all is right, what is in force, or a file with every key.
 //! Knows no setting by name.
 
-use super::args::{self, ConfigWhat};
+use super::commands::{self, ConfigWhat};
 use super::file::File;
 use super::merge::{InForce, Origin};
 use super::values::Size;
@@ -43,7 +43,7 @@ pub(super) fn in_force(what: &ConfigWhat, in_force: &InForce) -> String {
 }
 
 fn rows(in_force: &InForce) -> Vec<Row> {
-    let command = args::command(false);
+    let command = commands::command(false);
     let settings = command.get_arguments().filter(|arg| arg.get_id() != "config");
     let row = |arg: &clap::Arg| {
         let name = arg.get_long()?.to_owned();

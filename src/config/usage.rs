@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::args;
+use super::commands;
 use super::file::File;
 use super::values::ValueError;
 use super::{Exit, Stream};
@@ -119,7 +119,7 @@ fn why(error: &clap::Error) -> Option<&ValueError> {
 /// A flag that stands twice, or a word behind flags where the parser looks for no command.
 fn conflict(error: &clap::Error) -> (String, String) {
     let word = context(error, ContextKind::InvalidSubcommand);
-    if args::command(false).find_subcommand(&word).is_some() {
+    if commands::command(false).find_subcommand(&word).is_some() {
         let hint = format!("write `corelane {word}` first and the flags behind it");
         return (format!("`{word}` stands behind flags"), hint);
     }
@@ -163,7 +163,7 @@ fn origin(flag: &str, words: &[OsString]) -> String {
         let rest = word.as_encoded_bytes().strip_prefix(flag.as_bytes());
         rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'=')
     };
-    let command = args::command(false);
+    let command = commands::command(false);
     let variable = command
         .get_arguments()
         .find(|arg| arg.get_long() == flag.strip_prefix("--"))
@@ -175,7 +175,7 @@ fn origin(flag: &str, words: &[OsString]) -> String {
 
 /// The default of a flag, which is named without its dashes, as help shows it.
 pub(super) fn default_of(name: &str) -> Option<String> {
-    let command = args::command(false);
+    let command = commands::command(false);
     let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name))?;
     arg.get_default_values().first()?.to_str().map(str::to_owned)
 }

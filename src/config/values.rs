@@ -3,14 +3,12 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::ValueEnum;
-
 use crate::limits::BUSY_POLL_AUTO_US;
-use crate::settings::{Balance, ClientAddressField, Network, NetworkError, WhenFull};
+use crate::settings::{Balance, Network, NetworkError};
 
 /// Why a text is no value, and what would be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +169,12 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, ValueError> {
     })
 }
 
+/// The id of a process.
+pub(super) fn process_id(text: &str) -> Result<u32, ValueError> {
+    let id = text.parse::<NonZeroU32>().map(NonZeroU32::get);
+    id.map_err(|_| ValueError::new("not a process id", "a number, as `pgrep corelane` prints it"))
+}
+
 /// The address of the admin listener, or none. A port alone is on 127.0.0.1: nobody should show
 /// the inside of a server to a network without having written so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,36 +230,6 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr, ValueError> {
     let found: Vec<SocketAddr> = found.collect();
     let chosen = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
     chosen.copied().ok_or_else(|| ValueError::new(format!("`{host}` has no address"), hint))
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Full {
-    Pause,
-    Refuse,
-}
-
-impl From<Full> for WhenFull {
-    fn from(full: Full) -> WhenFull {
-        match full {
-            Full::Pause => WhenFull::Pause,
-            Full::Refuse => WhenFull::Refuse,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum AddressField {
-    Forwarded,
-    XForwardedFor,
-}
-
-impl From<AddressField> for ClientAddressField {
-    fn from(field: AddressField) -> ClientAddressField {
-        match field {
-            AddressField::Forwarded => ClientAddressField::Forwarded,
-            AddressField::XForwardedFor => ClientAddressField::XForwardedFor,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -315,6 +289,8 @@ mod tests {
         assert!(number::<u32>("4294967296").is_err());
         assert!(number::<usize>("-1").is_err());
         assert!(workers("0").is_err());
+        assert!(process_id("0").is_err() && process_id("-1").is_err());
+        assert_eq!(process_id("17"), Ok(17));
         assert_eq!(workers("3"), Ok(NonZeroUsize::new(3).unwrap()));
     }
 

@@ -140,7 +140,7 @@ impl<'a, H: 'static> Attendant<'a, H> {
 
     fn reload(&mut self) {
         if let Some(manager) = &self.manager {
-            manager.reloading(self.now());
+            manager.reloading();
         }
         self.operator.reload(&self.reloader);
         if let Some(manager) = &self.manager {

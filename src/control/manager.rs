@@ -9,8 +9,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use super::handover::Estate;
-use crate::clock::Moment;
-use crate::sys::{PASSED_MAX, send_passing};
+use crate::sys::{PASSED_MAX, monotonic_time, send_passing};
 
 /// Names of the sockets that a manager keeps, by who listens on them.
 pub(super) const STORED_PUBLIC: &str = "corelane-public";
@@ -62,9 +61,9 @@ impl Manager {
         self.tell(&format!("READY=1\nSTATUS={status}"));
     }
 
-    /// The server changes its settings, from this moment on until [`Manager::ready`].
-    pub(super) fn reloading(&self, now: Moment) {
-        let micros = now.as_nanos() / 1_000;
+    /// The server changes its settings, from now on until [`Manager::ready`].
+    pub(super) fn reloading(&self) {
+        let micros = monotonic_time().as_micros();
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
     }
 

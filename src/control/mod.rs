@@ -20,6 +20,7 @@ mod server;
 mod spawn;
 mod stall;
 mod supervisor;
+mod upgrade;
 
 pub use self::log::log_to_stderr;
 pub use blocking::BlockingPool;
@@ -28,3 +29,4 @@ pub use operator::Operator;
 pub use reload::Reloader;
 pub use running::{Ended, Running, WorkerPlace};
 pub use server::Server;
+pub use upgrade::{UpgradeError, Upgraded, upgrade};

@@ -61,24 +61,28 @@ fn holds_any(process: &Path, sockets: &[String]) -> bool {
 
 /// The inodes of the listeners in a `/proc/net/tcp` or `tcp6` table that keep `address` from
 /// being bound.
-fn inodes_in_the_way(mut table: impl BufRead, address: SocketAddr) -> Vec<u64> {
-    let mut inodes = Vec::new();
+fn inodes_in_the_way(table: impl BufRead, address: SocketAddr) -> Vec<u64> {
+    let is_in_the_way =
+        |held: &SocketAddr| held.port() == address.port() && ips_conflict(held.ip(), address.ip());
+    let listeners = listeners_in(table).into_iter();
+    listeners.filter(|(held, _)| is_in_the_way(held)).map(|(_, inode)| inode).collect()
+}
+
+/// The listeners of such a table: where, and the inode.
+pub(super) fn listeners_in(mut table: impl BufRead) -> Vec<(SocketAddr, u64)> {
+    let mut listeners = Vec::new();
     let mut line = String::new();
     let mut is_head = true;
     while matches!(table.read_line(&mut line), Ok(len) if len > 0) {
         match listener(&line) {
-            Some((held, inode)) => {
-                if held.port() == address.port() && ips_conflict(held.ip(), address.ip()) {
-                    inodes.push(inode);
-                }
-            }
+            Some(listener) => listeners.push(listener),
             // The listeners come first; of the other sockets there may be a million.
             None if !is_head => break,
             None => is_head = false,
         }
         line.clear();
     }
-    inodes
+    listeners
 }
 
 /// Where the socket of a line listens, and its inode, if it does (`proc_pid_net(5)`).

@@ -21,6 +21,7 @@ mod machine;
 mod poll;
 mod process;
 mod resource;
+mod servers;
 mod signal;
 mod stamp;
 mod steering;
@@ -47,8 +48,10 @@ pub use machine::{machine_facts, pinned_cpus};
 pub use poll::{PollSet, WaitFor, Woke};
 pub use process::ProcessFacts;
 pub use resource::{
-    DescriptorLimit, descriptor_limit, memory_limit, raise_descriptor_limit, thread_cpu_time,
+    DescriptorLimit, descriptor_limit, memory_limit, monotonic_time, raise_descriptor_limit,
+    thread_cpu_time,
 };
+pub use servers::Process;
 pub use signal::{Signal, Signals, Woken, send_signal};
 pub use steering::{Choice, LoadCell, Steering};
 pub use stream::Stream;

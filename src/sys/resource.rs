@@ -75,15 +75,21 @@ fn memory_of_machine(root: &Path) -> Option<u64> {
 
 /// Processor time that the calling thread has used.
 pub fn thread_cpu_time() -> Duration {
-    cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
+    read_clock(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
 /// Processor time that all threads of the process have used, ended ones too.
 pub(super) fn process_cpu_time() -> Duration {
-    cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID)
+    read_clock(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-fn cpu_time(clock: libc::clockid_t) -> Duration {
+/// Time since some moment before the machine's start, the same for all processes
+/// (`CLOCK_MONOTONIC`).
+pub fn monotonic_time() -> Duration {
+    read_clock(libc::CLOCK_MONOTONIC)
+}
+
+fn read_clock(clock: libc::clockid_t) -> Duration {
     let mut time = MaybeUninit::<libc::timespec>::zeroed();
     // SAFETY: the kernel writes one `timespec`; all zeros, if it refuses, is one too.
     let time = unsafe {
