@@ -9,7 +9,8 @@ worker on one core and wrk on the other. The program as it is beside itself come
 variant differs by less is noise.
 
 Needs: Linux, wrk, taskset, cargo (python3 standard library only); the variant `pgo` also
-`rustup component add llvm-tools`.
+`rustup component add llvm-tools`, `static-musl` `rustup target add x86_64-unknown-linux-musl` and
+musl-gcc.
 """
 
 import argparse
@@ -60,7 +61,8 @@ HUGE_TABLE = """        let slots: Vec<Slot<T>> = Vec::with_capacity(capacity);
         Slab { slots, free: Vec::new(), capacity }"""
 
 VARIANTS = {
-    # name: (what it is, changes of the source, flags of rustc, flags of serve, modes)
+    # name: (what it is, changes of the source, flags of rustc or cargo's --target, flags of serve,
+    # modes)
     "events-16": ("16 readiness reports a turn instead of 256", [
         ("src/limits.rs", "EVENTS_PER_TURN: usize = 256", "EVENTS_PER_TURN: usize = 16")],
         "", [], ["keep-alive", "many"]),
@@ -102,6 +104,10 @@ VARIANTS = {
                ["keep-alive", "pipelined"]),
     "pgo": ("built by the profile of a run (keep-alive, pipelined, close)", [], "pgo", [],
             ["keep-alive", "pipelined", "close"]),
+    "static-glibc": ("linked statically with glibc", [],
+                     "--target=x86_64-unknown-linux-gnu -Ctarget-feature=+crt-static", [], TRAINING),
+    "static-musl": ("linked statically with musl", [], "--target=x86_64-unknown-linux-musl", [],
+                    TRAINING),
     "no-sampling": ("stages are not sampled", [], "", ["--stage-sampling", "0"],
                     ["keep-alive", "pipelined"]),
     "defer-accept": ("TCP_DEFER_ACCEPT", [], "", ["--defer-accept", "on"], ["close"]),
@@ -167,11 +173,13 @@ def build(name):
 def compiled(tree, flags):
     # The target directory is this script's own, so that nobody's build is thrown away.
     target = TARGET / (f"target{flags.split('=')[0]}" if flags else "target")
-    environment = os.environ | {"RUSTFLAGS": flags, "CARGO_TARGET_DIR": str(target)}
-    command = ["cargo", "build", "--release", "--quiet", "--bin", "corelane"]
+    machine = [flag for flag in flags.split() if flag.startswith("--target=")]
+    rustc = " ".join(flag for flag in flags.split() if flag not in machine)
+    environment = os.environ | {"RUSTFLAGS": rustc, "CARGO_TARGET_DIR": str(target)}
+    command = ["cargo", "build", "--release", "--quiet", "--bin", "corelane", *machine]
     if subprocess.run(command, cwd=tree, env=environment, check=False).returncode != 0:
         sys.exit("error: the variant does not build")
-    return target / "release" / "corelane"
+    return target.joinpath(*(flag.split("=")[1] for flag in machine), "release", "corelane")
 
 
 def profiled(tree):

@@ -9,6 +9,8 @@ mod compare;
 #[cfg(feature = "doctor")]
 #[path = "main/doctor.rs"]
 mod doctor_command;
+#[path = "main/health.rs"]
+mod health;
 #[path = "main/serve.rs"]
 mod serve;
 #[cfg(feature = "bench")]
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Ok(Command::Report(order)) => compare::report(&order),
         #[cfg(feature = "doctor")]
         Ok(Command::Doctor(order)) => doctor_command::run(&order),
+        Ok(Command::Health(order)) => health::run(&order),
         Ok(Command::Serve(plan)) => serve::run(plan).map(|()| ExitCode::SUCCESS),
         Ok(Command::Upgrade(order)) => upgraded(&order),
         Err(exit) => return leave(&exit),

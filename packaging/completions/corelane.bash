@@ -25,6 +25,9 @@ _corelane() {
             corelane,doctor)
                 cmd="corelane__subcmd__doctor"
                 ;;
+            corelane,health)
+                cmd="corelane__subcmd__health"
+                ;;
             corelane,help)
                 cmd="corelane__subcmd__help"
                 ;;
@@ -70,6 +73,9 @@ _corelane() {
             corelane__subcmd__help,doctor)
                 cmd="corelane__subcmd__help__subcmd__doctor"
                 ;;
+            corelane__subcmd__help,health)
+                cmd="corelane__subcmd__help__subcmd__health"
+                ;;
             corelane__subcmd__help,help)
                 cmd="corelane__subcmd__help__subcmd__help"
                 ;;
@@ -98,7 +104,7 @@ _corelane() {
 
     case "${cmd}" in
         corelane)
-            opts="-h -V --config --listen --admin --workers --pin --report --hgrm --log-level --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help --version bench config doctor report serve upgrade help"
+            opts="-h -V --config --listen --admin --workers --pin --report --hgrm --log-level --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help --version bench config doctor health report serve upgrade help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -977,8 +983,26 @@ _corelane() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        corelane__subcmd__health)
+            opts="-h --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         corelane__subcmd__help)
-            opts="bench config doctor report serve upgrade help"
+            opts="bench config doctor health report serve upgrade help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1062,6 +1086,20 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        corelane__subcmd__help__subcmd__health)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

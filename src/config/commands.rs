@@ -9,6 +9,7 @@ use super::args::ServeArgs;
 use super::bench_args::{BenchArgs, ReportArgs};
 #[cfg(feature = "doctor")]
 use super::doctor_args::{self, DoctorArgs};
+use super::health_args::{self, HealthArgs};
 use super::help::{AFTER_HELP, AFTER_LONG_HELP, CONFIG_HELP};
 #[cfg(feature = "bench")]
 use super::help::{BENCH_HELP, BENCH_LONG_HELP, REPORT_HELP};
@@ -46,6 +47,9 @@ pub(super) enum SubcommandArgs {
     /// Look at the machine: what of it costs connections or latency, and what to do
     #[command(after_help = doctor_args::HELP)]
     Doctor(DoctorArgs),
+    /// Ask a server whether it is well
+    #[command(after_help = health_args::HELP)]
+    Health(HealthArgs),
     #[cfg(feature = "bench")]
     /// Put recorded latencies together, or compare them
     #[command(after_help = REPORT_HELP)]

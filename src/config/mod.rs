@@ -8,6 +8,7 @@ mod commands;
 #[cfg(feature = "doctor")]
 mod doctor_args;
 mod file;
+mod health_args;
 mod help;
 mod merge;
 mod routes;
@@ -15,6 +16,7 @@ mod routes;
 mod source_addresses;
 mod told;
 mod upgrade_args;
+mod url;
 mod usage;
 mod values;
 mod version;
@@ -32,12 +34,14 @@ use log::LevelFilter;
 
 use self::args::{ServeArgs, Switch};
 #[cfg(feature = "bench")]
-pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder, Url};
+pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder};
 use self::commands::{Args, ConfigWhat, SubcommandArgs};
 #[cfg(feature = "doctor")]
 pub use self::doctor_args::DoctorOrder;
+pub use self::health_args::HealthOrder;
 use self::merge::{InForce, PlanFault};
 pub use self::upgrade_args::UpgradeOrder;
+pub use self::url::Url;
 pub use self::values::ValueError;
 use crate::app::configured::Application;
 use crate::limits;
@@ -52,6 +56,8 @@ pub enum Command {
     /// Look at the machine.
     #[cfg(feature = "doctor")]
     Doctor(DoctorOrder),
+    /// Ask a server whether it is well.
+    Health(HealthOrder),
     /// Put recorded latencies together, or compare them.
     #[cfg(feature = "bench")]
     Report(ReportOrder),
@@ -164,6 +170,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         Some(SubcommandArgs::Bench(bench)) => return bench_order(bench.into()),
         #[cfg(feature = "bench")]
         Some(SubcommandArgs::Report(report)) => return report_order(report.into()),
+        Some(SubcommandArgs::Health(health)) => return Ok(Command::Health(health.into())),
         Some(SubcommandArgs::Upgrade(upgrade)) => return Ok(Command::Upgrade(upgrade.into())),
         #[cfg(feature = "doctor")]
         Some(SubcommandArgs::Doctor(doctor)) => return Ok(Command::Doctor(doctor.into())),
