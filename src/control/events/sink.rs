@@ -42,6 +42,19 @@ impl Destination {
         Ok(Destination { form, place })
     }
 
+    fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(_, path) => Some(path),
+            Place::Stderr { .. } => None,
+        }
+    }
+
+    /// Whether it is a file in which nothing stands.
+    fn is_empty(&self) -> bool {
+        let Place::File(file, _) = &self.place else { return false };
+        file.metadata().is_ok_and(|facts| facts.len() == 0)
+    }
+
     fn opening(&self) -> Opening {
         match self.place {
             Place::File(..) => Opening::Time,
@@ -77,8 +90,9 @@ impl Sink {
     }
 
     pub(super) fn go_on_at(&mut self, destination: Destination) {
+        let is_same = destination.path() == self.destination.path();
         self.destination = destination;
-        self.is_torn = false;
+        self.is_torn &= is_same && !self.destination.is_empty();
     }
 
     /// Goes on with the file that now has the path of its file; false without a file.
@@ -88,16 +102,13 @@ impl Sink {
     pub(super) fn reopen(&mut self) -> io::Result<bool> {
         let Place::File(file, path) = &mut self.destination.place else { return Ok(false) };
         *file = append_to(path)?;
-        self.is_torn = false;
+        self.is_torn &= !self.destination.is_empty();
         Ok(true)
     }
 
     /// The path of its file.
     pub(super) fn path(&self) -> Option<&Path> {
-        match &self.destination.place {
-            Place::File(_, path) => Some(path),
-            Place::Stderr { .. } => None,
-        }
+        self.destination.path()
     }
 
     /// Whether people read its lines as they come.
