@@ -74,7 +74,9 @@ fn a_start_that_fails_is_an_event_with_its_hint_or_two_lines() {
     assert!(code == Some(1) && told.starts_with("error: "), "{told}");
     let logged = fs::read_to_string(file).unwrap();
     let lines: Vec<_> = logged.lines().map(|line| line.split_once(' ').unwrap()).collect();
-    lines.iter().for_each(|(time, _)| expect_timestamp(time));
+    for (time, _) in &lines {
+        expect_timestamp(time);
+    }
     assert!(lines[0].1.starts_with("error failed: cannot listen"), "{logged}");
     assert!(lines[1].1.starts_with("hint: stop it"), "{logged}");
 }
@@ -162,11 +164,13 @@ fn two_processes_share_a_file_line_by_line() {
     wait_until(|| (count("ready") == 2).then_some(()));
     for reloads in 1..=20 {
         // At the same time, and each once: a signal that is pending is not sent twice.
-        children.iter().for_each(|child| child.signal(libc::SIGHUP));
+        for child in &children {
+            child.signal(libc::SIGHUP);
+        }
         wait_until(|| (count("reloaded") == 2 * reloads).then_some(()));
     }
-    children.iter().for_each(|child| child.signal(libc::SIGINT));
     for mut child in children {
+        child.signal(libc::SIGINT);
         assert_eq!(child.exit_code(), Some(0));
     }
     let whole = events(&fs::read_to_string(&file).unwrap());
