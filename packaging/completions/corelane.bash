@@ -98,7 +98,7 @@ _corelane() {
 
     case "${cmd}" in
         corelane)
-            opts="-h -V --config --listen --admin --workers --pin --report --hgrm --log-level --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help --version bench config doctor report serve upgrade help"
+            opts="-h -V --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help --version bench config doctor report serve upgrade help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -134,6 +134,14 @@ _corelane() {
                     ;;
                 --log-level)
                     COMPREPLY=($(compgen -W "error warn info debug off" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --head-bytes-max)
@@ -456,7 +464,7 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__config__subcmd__check)
-            opts="-h --config --listen --admin --workers --pin --report --hgrm --log-level --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
+            opts="-h --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -492,6 +500,14 @@ _corelane() {
                     ;;
                 --log-level)
                     COMPREPLY=($(compgen -W "error warn info debug off" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --head-bytes-max)
@@ -750,7 +766,7 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__config__subcmd__print)
-            opts="-h --json --config --listen --admin --workers --pin --report --hgrm --log-level --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
+            opts="-h --json --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -786,6 +802,14 @@ _corelane() {
                     ;;
                 --log-level)
                     COMPREPLY=($(compgen -W "error warn info debug off" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --head-bytes-max)
@@ -1150,7 +1174,7 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__serve)
-            opts="-h --config --listen --admin --workers --pin --report --hgrm --log-level --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
+            opts="-h --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1186,6 +1210,14 @@ _corelane() {
                     ;;
                 --log-level)
                     COMPREPLY=($(compgen -W "error warn info debug off" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --head-bytes-max)
