@@ -22,14 +22,14 @@ use std::process::ExitCode;
 
 use corelane::StartError;
 use corelane::config::{self, Command, Exit, Stream, UpgradeOrder};
-use corelane::control::{Upgraded, log_to_stderr, upgrade};
+use corelane::control::{EventLog, Upgraded, upgrade};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    log_to_stderr();
+    let log = EventLog::install();
     let outcome = match config::parse(std::env::args_os()) {
         #[cfg(feature = "bench")]
         Ok(Command::Bench(order)) => bench_command::run(&order),
@@ -38,17 +38,14 @@ fn main() -> ExitCode {
         #[cfg(feature = "doctor")]
         Ok(Command::Doctor(order)) => doctor_command::run(&order),
         Ok(Command::Health(order)) => health::run(&order),
-        Ok(Command::Serve(plan)) => serve::run(plan).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Serve(plan)) => serve::run(plan, log).map(|()| ExitCode::SUCCESS),
         Ok(Command::Upgrade(order)) => upgraded(&order),
         Err(exit) => return leave(&exit),
     };
     match outcome {
         Ok(code) => code,
         Err(failure) => {
-            tell(&format!("error: {}", failure.message));
-            if let Some(hint) = failure.hint {
-                tell(&format!("hint: {hint}"));
-            }
+            log.fail(&failure.message, failure.hint.as_deref());
             ExitCode::FAILURE
         }
     }

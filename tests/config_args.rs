@@ -9,7 +9,9 @@ use std::process;
 use std::time::Duration;
 
 use corelane::app::configured::Application;
-use corelane::config::{Command, Exit, LogLevel, ReportFormat, ServePlan, Stream, parse};
+use corelane::config::{
+    Command, Exit, LogFormat, LogLevel, ReportFormat, ServePlan, Stream, parse,
+};
 use corelane::limits;
 use corelane::settings::{Balance, ClientAddressField, Network, Settings, WhenFull};
 
@@ -49,6 +51,8 @@ fn nothing_said_is_serve_with_every_default() {
         config: None,
         application: Application::Demo,
         log_level: LogLevel::Info,
+        log_format: LogFormat::Text,
+        log_file: None,
         listen: vec!["127.0.0.1:8080".parse().unwrap()],
         workers: None,
         pin: true,
@@ -64,13 +68,16 @@ fn nothing_said_is_serve_with_every_default() {
 #[test]
 fn flags_mean_the_same_with_and_without_the_command() {
     let flags = "--listen 127.0.0.1:9000 --listen [::1]:9000 --workers 3 --pin off --report json \
-                 --hgrm /tmp/a.hgrm --idle-time 30s";
+                 --hgrm /tmp/a.hgrm --idle-time 30s --log-level warn --log-format json \
+                 --log-file /tmp/a.log";
     let plan = plan(flags);
     assert_eq!(plan.listen, ["127.0.0.1:9000".parse().unwrap(), "[::1]:9000".parse().unwrap()]);
     assert_eq!(plan.workers, NonZeroUsize::new(3));
     assert!(!plan.pin);
     assert_eq!(plan.report, ReportFormat::Json);
     assert_eq!(plan.hgrm, Some(PathBuf::from("/tmp/a.hgrm")));
+    assert_eq!((plan.log_level, plan.log_format), (LogLevel::Warn, LogFormat::Json));
+    assert_eq!(plan.log_file, Some(PathBuf::from("/tmp/a.log")));
     assert_eq!(plan.settings.idle_time, Duration::from_secs(30));
     assert_eq!(self::plan(&format!("serve {flags}")), plan);
 }

@@ -303,9 +303,10 @@ fn uncommented() -> String {
 }
 
 /// Keys without a default, which the file shows an example of.
-const WITHOUT_DEFAULT: [&str; 6] = [
+const WITHOUT_DEFAULT: [&str; 7] = [
     "workers",
     "hgrm",
+    "log-file",
     "memory-max",
     "connections-max",
     "connections-soft-max",

@@ -6,6 +6,8 @@
 
 #[path = "support/http_client.rs"]
 mod http_client;
+#[path = "support/program.rs"]
+mod program;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,139 +15,12 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use http_client::{Client, get, pattern, post};
+use program::{PROGRAM, Process, Serving, error_and_hint, program, run, without_variables};
 use serde_json::Value;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_corelane");
-
-/// The program with arguments, and with none of the variables that stand for them.
-fn program(args: &[&str]) -> Command {
-    without_variables(Command::new(PROGRAM), args)
-}
-
-fn without_variables(mut command: Command, args: &[&str]) -> Command {
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CORELANE_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(args);
-    command
-}
-
-/// The program while it serves; ended with the test.
-struct Serving {
-    process: Process,
-    stderr: BufReader<ChildStderr>,
-    /// Everything it has told so far.
-    told: Vec<String>,
-}
-
-/// How it ended and what it printed.
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    told: Vec<String>,
-}
-
-impl Serving {
-    /// Starts it and waits until it says that it serves.
-    fn start(mut command: Command) -> Serving {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it can be run");
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut serving = Serving { process: Process(child), stderr, told: Vec::new() };
-        serving.wait_to_be_told("Ctrl-C drains");
-        serving
-    }
-
-    fn with(args: &[&str]) -> Serving {
-        let args = [&["--listen", "127.0.0.1:0"], args].concat();
-        Serving::start(program(&args))
-    }
-
-    /// Reads what it tells up to the line that contains `words`.
-    fn wait_to_be_told(&mut self, words: &str) {
-        loop {
-            let mut line = String::new();
-            let len = self.stderr.read_line(&mut line).expect("it tells text");
-            assert!(len > 0, "it ended without saying {words:?}: {:?}", self.told);
-            self.told.push(line.trim_end().to_owned());
-            if line.contains(words) {
-                return;
-            }
-        }
-    }
-
-    fn addresses(&self) -> Vec<SocketAddr> {
-        let addresses =
-            self.told.iter().filter_map(|line| line.strip_prefix("listening on http://"));
-        addresses.map(|address| address.parse().unwrap()).collect()
-    }
-
-    fn connect(&self) -> Client {
-        Client::connect(self.addresses()[0])
-    }
-
-    /// Reads everything to the end.
-    fn end(mut self) -> Ended {
-        let stdout = self.process.stdout();
-        let mut rest = String::new();
-        self.stderr.read_to_string(&mut rest).unwrap();
-        let mut told = std::mem::take(&mut self.told);
-        told.extend(rest.lines().map(str::to_owned));
-        Ended { code: self.process.exit_code(), stdout, told }
-    }
-
-    fn interrupt(self) -> Ended {
-        self.process.signal(libc::SIGINT);
-        self.end()
-    }
-}
-
-/// A process that ends with the test.
-struct Process(Child);
-
-impl Process {
-    fn signal(&self, signal: libc::c_int) {
-        let pid = libc::pid_t::try_from(self.0.id()).unwrap();
-        // SAFETY: the id is our child's: it was not waited for, so nobody else has it.
-        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-    }
-
-    fn stdout(&mut self) -> String {
-        let mut stdout = String::new();
-        self.0.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        stdout
-    }
-
-    fn exit_code(&mut self) -> Option<i32> {
-        self.0.wait().unwrap().code()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn run(args: &[&str]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = program(args).output().expect("it can be run");
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
-}
-
-fn error_and_hint(stderr: &str) -> (&str, &str) {
-    let mut lines = stderr.lines();
-    let error = lines.next().and_then(|line| line.strip_prefix("error: ")).expect(stderr);
-    let hint = lines.next().and_then(|line| line.strip_prefix("hint: ")).expect(stderr);
-    assert_eq!(lines.next(), None, "{stderr}");
-    (error, hint)
-}
 
 #[test]
 fn it_tells_where_it_listens_and_where_its_workers_run() {

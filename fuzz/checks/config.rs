@@ -39,6 +39,7 @@ pub fn check(data: &[u8]) {
             let figures = Condition::FIGURES;
             assert!(order.fail_if.iter().all(|rule| figures.contains(&rule.figure.as_str())));
         }
+        Ok(Command::Health(order)) => assert!(order.url.port > 0 && !order.url.host.is_empty()),
         Ok(Command::Upgrade(order)) => assert_ne!(order.pid, Some(0)),
         Ok(Command::Report(order)) => {
             assert!(!order.files.is_empty() && (!order.compares || order.files.len() == 2));

@@ -170,17 +170,26 @@ impl Pulse {
         }
     }
 
-    /// The worker's number and what `place` is there, for a log: `worker 1: GET /users/{id}`.
-    pub fn name_of(&self, place: Place) -> String {
-        let worker = self.worker;
+    /// The worker's number.
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// What `place` is there, for a log: `GET /users/{id}`.
+    pub fn what(&self, place: Place) -> String {
         match place {
-            Place::Handler => format!("worker {worker}: a handler without a route"),
-            Place::Outside => format!("worker {worker}: its own work between two handlers"),
+            Place::Handler => "a handler without a route".to_owned(),
+            Place::Outside => "its own work between two handlers".to_owned(),
             Place::Route(route) => match self.routes().get(usize::from(route)) {
-                Some(template) => format!("worker {worker}: {template}"),
-                None => format!("worker {worker}: route number {route}"),
+                Some(template) => template.clone(),
+                None => format!("route number {route}"),
             },
         }
+    }
+
+    /// The same behind the worker's number: `worker 1: GET /users/{id}`.
+    pub fn name_of(&self, place: Place) -> String {
+        format!("worker {}: {}", self.worker, self.what(place))
     }
 
     /// Counts a turn that was too long.

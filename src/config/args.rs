@@ -6,49 +6,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::ValueEnum;
-
+use super::choices::{AddressField, Full, LogFormat, LogLevel, ReportFormat, Switch};
 use super::values::{
     AdminAddress, BalanceName, Polling, Size, Time, listen_address, network, number, workers,
 };
-use super::{LogLevel, ReportFormat};
-use crate::settings::{ClientAddressField, Network, Settings, WhenFull};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Switch {
-    On,
-    Off,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Full {
-    Pause,
-    Refuse,
-}
-
-impl From<Full> for WhenFull {
-    fn from(full: Full) -> WhenFull {
-        match full {
-            Full::Pause => WhenFull::Pause,
-            Full::Refuse => WhenFull::Refuse,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum AddressField {
-    Forwarded,
-    XForwardedFor,
-}
-
-impl From<AddressField> for ClientAddressField {
-    fn from(field: AddressField) -> ClientAddressField {
-        match field {
-            AddressField::Forwarded => ClientAddressField::Forwarded,
-            AddressField::XForwardedFor => ClientAddressField::XForwardedFor,
-        }
-    }
-}
+use crate::settings::{Network, Settings};
 
 /// One flag for each field of [`Settings`], and what concerns the program alone.
 #[derive(Debug, clap::Args)]
@@ -97,9 +59,19 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_HGRM", value_name = "FILE")]
     pub(super) hgrm: Option<PathBuf>,
 
-    /// What is logged, on standard error
+    /// What is logged
     #[arg(long, env = "CORELANE_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub(super) log_level: LogLevel,
+
+    /// How it is logged
+    #[arg(long, env = "CORELANE_LOG_FORMAT", value_name = "text|json", default_value = "text")]
+    pub(super) log_format: LogFormat,
+
+    /// Where it is logged [default: standard error]
+    ///
+    /// Lines are appended. SIGUSR1 opens it anew, for who renamed it.
+    #[arg(long, env = "CORELANE_LOG_FILE", value_name = "FILE")]
+    pub(super) log_file: Option<PathBuf>,
 
     /// Bytes of a request's head; beyond: 431
     #[arg(long, env = "CORELANE_HEAD_BYTES_MAX", value_name = "SIZE", help_heading = LIMITS)]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::ReportFormat;
-use super::args::Switch;
+use super::choices::Switch;
 use super::source_addresses::SourceAddresses;
 use super::url::Url;
 use super::values::{Time, ValueError, number, workers};

@@ -49,8 +49,8 @@ Examples:
   CORELANE_LISTEN=127.0.0.1:8080,[::1]:8080 corelane
       The same by variables, several addresses with commas.
 
-SIGHUP reads the configuration again: limits, times, routes and the log level change at
-once, connections stay, and a file with a mistake changes nothing.
+SIGHUP reads the configuration again: limits, times, routes and the log change at once,
+connections stay, and a file with a mistake changes nothing. SIGUSR1 opens the log anew.
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.";
 

@@ -4,6 +4,7 @@
 mod args;
 #[cfg(feature = "bench")]
 mod bench_args;
+mod choices;
 mod commands;
 #[cfg(feature = "doctor")]
 mod doctor_args;
@@ -29,12 +30,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, FromArgMatches, ValueEnum};
-use log::LevelFilter;
+use clap::{ArgMatches, FromArgMatches};
 
-use self::args::{ServeArgs, Switch};
+use self::args::ServeArgs;
 #[cfg(feature = "bench")]
 pub use self::bench_args::{BenchOrder, Condition, FieldLine, ReportOrder};
+use self::choices::Switch;
+pub use self::choices::{LogFormat, LogLevel, ReportFormat};
 use self::commands::{Args, ConfigWhat, SubcommandArgs};
 #[cfg(feature = "doctor")]
 pub use self::doctor_args::DoctorOrder;
@@ -76,6 +78,10 @@ pub struct ServePlan {
     pub application: Application,
     /// What to log.
     pub log_level: LogLevel,
+    /// How to log it.
+    pub log_format: LogFormat,
+    /// Where to log it; `None`: standard error.
+    pub log_file: Option<PathBuf>,
     /// Where to listen: 1 to [`limits::LISTENERS_MAX`] addresses, none twice except with port 0.
     pub listen: Vec<SocketAddr>,
     /// Worker threads; `None`: one for each CPU that may be used.
@@ -90,46 +96,6 @@ pub struct ServePlan {
     pub admin: Option<SocketAddr>,
     /// Limits and deadlines; valid.
     pub settings: Settings,
-}
-
-/// The form of the report that is printed at the end.
-// In the order in which help should offer them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// Tables for people
-    Text,
-    /// One line of JSON for programs
-    Json,
-    /// Nothing
-    None,
-}
-
-/// What is logged: this and what is worse.
-// In the order in which help should offer them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    /// What failed
-    Error,
-    /// What should be looked at
-    Warn,
-    /// What happens seldom
-    Info,
-    /// What is of use to developers
-    Debug,
-    /// Nothing
-    Off,
-}
-
-impl From<LogLevel> for LevelFilter {
-    fn from(level: LogLevel) -> LevelFilter {
-        match level {
-            LogLevel::Error => LevelFilter::Error,
-            LogLevel::Warn => LevelFilter::Warn,
-            LogLevel::Info => LevelFilter::Info,
-            LogLevel::Debug => LevelFilter::Debug,
-            LogLevel::Off => LevelFilter::Off,
-        }
-    }
 }
 
 /// Where a text belongs.
@@ -252,6 +218,8 @@ fn plan(
         config: args.config,
         application,
         log_level: args.log_level,
+        log_format: args.log_format,
+        log_file: args.log_file,
         listen: args.listen,
         workers: args.workers,
         pin: args.pin == Switch::On,

@@ -121,7 +121,10 @@ impl<'a, H: 'static> Attendant<'a, H> {
             Woken::Signal(signal) if signal.ends() => self.end(signal),
             Woken::Signal(Signal::User1) => self.operator.reopen_logs(&self.running),
             Woken::Signal(signal) if self.drains_at.is_some() => {
-                log::warn!("{signal:?}: nothing is done any more, the server drains");
+                log::warn!(
+                    event = "signal_ignored", signal:?;
+                    "{signal:?}: nothing is done any more, the server drains"
+                );
             }
             Woken::Signal(Signal::User2) => self.begin_upgrade(),
             Woken::Signal(_) => self.reload(),
@@ -130,7 +133,7 @@ impl<'a, H: 'static> Attendant<'a, H> {
         }
         let now = self.now();
         if self.is_lame_duck() && self.drains_at.is_some_and(|at| now >= at) {
-            log::info!("draining");
+            log::info!(event = "draining"; "draining");
             self.drain();
         }
         if self.upgrade.as_ref().is_some_and(|upgrade| now >= upgrade.until) {
@@ -151,7 +154,7 @@ impl<'a, H: 'static> Attendant<'a, H> {
     /// The first such signal drains, at once or after the time as a lame duck, the second stops.
     fn end(&mut self, signal: Signal) {
         if self.drains_at.is_some() {
-            log::info!("{signal:?} again: stopping at once");
+            log::info!(event = "stopping", signal:?; "{signal:?} again: stopping at once");
             self.running.stop();
             return;
         }
@@ -163,13 +166,20 @@ impl<'a, H: 'static> Attendant<'a, H> {
         let lame_duck = self.running.lame_duck();
         self.drains_at = Some(self.now() + lame_duck);
         if lame_duck.is_zero() {
-            log::info!("{signal:?}: draining; once more stops at once");
+            log::info!(
+                event = "draining", signal:?;
+                "{signal:?}: draining; once more stops at once"
+            );
             self.drain();
             return;
         }
-        let millis = lame_duck.as_millis();
-        log::info!("{signal:?}: draining in {millis} ms; once more stops at once");
+        // Before it is told: who reads that it is not ready may ask at once.
         self.running.step_back();
+        let wait_ms = lame_duck.as_millis();
+        log::info!(
+            event = "lame_duck", signal:?, wait_ms;
+            "{signal:?}: draining in {wait_ms} ms; once more stops at once"
+        );
         if let Some(manager) = &self.manager {
             manager.stopping(lame_duck);
         }
@@ -184,26 +194,33 @@ impl<'a, H: 'static> Attendant<'a, H> {
 
     fn begin_upgrade(&mut self) {
         if self.upgrade.is_some() {
-            log::warn!("an upgrade is under way");
+            refuse_upgrade("an upgrade is under way");
             return;
         }
         if process::id() == 1 {
-            log::error!("no upgrade: a container ends with its first process; replace it whole");
+            refuse_upgrade("a container ends with its first process; replace it whole");
             return;
         }
         let Some(command) = self.operator.successor() else {
-            log::warn!("no upgrade: nothing is named that would take over");
+            refuse_upgrade("nothing is named that would take over");
             return;
         };
         let name = command.get_program().display().to_string();
         match self.running.with_estate(|estate| Successor::start(command, estate)) {
             Some(Ok(successor)) => {
-                log::info!("upgrading: {name} starts with pid {}", successor.process.id());
+                let pid = successor.process.id();
+                log::info!(
+                    event = "upgrading", program:% = name, pid;
+                    "upgrading: {name} starts with pid {pid}"
+                );
                 let until = self.now() + SUCCESSOR_TIME;
                 self.upgrade = Some(Upgrade { successor, until });
             }
             Some(Err(error)) => {
-                log::error!("no upgrade, this server goes on: cannot start {name}: {error}");
+                log::error!(
+                    event = "upgrade_failed", program:% = name, reason:% = error;
+                    "no upgrade, this server goes on: cannot start {name}: {error}"
+                );
             }
             None => {}
         }
@@ -216,7 +233,7 @@ impl<'a, H: 'static> Attendant<'a, H> {
             Progress::Failed(why) => self.upgrade_failed(&why),
             Progress::Ready => {
                 let pid = upgrade.successor.process.id();
-                log::info!("upgraded: pid {pid} serves, this server drains");
+                log::info!(event = "upgraded", pid; "upgraded: pid {pid} serves, this server drains");
                 if let Some(manager) = self.manager.take() {
                     manager.succeeded_by(pid);
                 }
@@ -238,6 +255,13 @@ impl<'a, H: 'static> Attendant<'a, H> {
 
     fn upgrade_failed(&self, why: &str) {
         self.running.share_again();
-        log::error!("no upgrade, this server goes on: the new program did not serve: {why}");
+        log::error!(
+            event = "upgrade_failed", reason = why;
+            "no upgrade, this server goes on: the new program did not serve: {why}"
+        );
     }
+}
+
+fn refuse_upgrade(why: &str) {
+    log::warn!(event = "upgrade_refused", reason = why; "no upgrade: {why}");
 }

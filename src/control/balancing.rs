@@ -32,7 +32,9 @@ impl Balancing {
             _ if workers == 1 => Ok(way(Balance::Off)),
             Balance::Auto => {
                 Ok(way(Balance::Ebpf).steered(Choice::Fewest, workers).unwrap_or_else(|error| {
-                    log::info!("workers hand connections over: {error}");
+                    log::info!(
+                        event = "balance_by_hand", error:%; "workers hand connections over: {error}"
+                    );
                     crew()
                 }))
             }
@@ -79,7 +81,9 @@ impl Balancing {
         let steered = groups.iter().try_for_each(|group| steering.steer(group));
         match steered {
             Err(error) if self.is_chosen_by_us => {
-                log::warn!("the kernel spreads connections by itself: {error}");
+                log::warn!(
+                    event = "balance_off", error:%; "the kernel spreads connections by itself: {error}"
+                );
                 self.in_force = Balance::Off;
                 Ok(())
             }

@@ -92,7 +92,11 @@ impl BlockingPool {
             .wait_timeout_while(shared.lock(), END_TIME, has_threads)
             .unwrap_or_else(PoisonError::into_inner);
         if state.threads > 0 {
-            log::warn!("{} blocking jobs still run and are left behind", state.threads);
+            let jobs = state.threads;
+            log::warn!(
+                event = "jobs_left_behind", jobs;
+                "{jobs} blocking jobs still run and are left behind"
+            );
         }
     }
 }
@@ -144,7 +148,11 @@ fn start(shared: &Arc<Shared>, state: &mut State) -> bool {
         }
         Err(error) => {
             let threads = state.threads;
-            log::warn!("no further thread than {threads} for blocking work: {error}");
+            // As many as clients bring about: the machine is out of threads, and each job waits.
+            log::warn!(
+                event = "threads_short", threads, error:%;
+                "no further thread than {threads} for blocking work: {error}"
+            );
             false
         }
     }
@@ -162,11 +170,16 @@ impl Shared {
         if let Some(affinity) = &self.affinity
             && let Err(error) = affinity.give_to_this_thread()
         {
-            log::warn!("blocking work runs on the worker's CPU: {error}");
+            log::warn!(
+                event = "jobs_unpinned", error:%;
+                "blocking work runs on the worker's CPU: {error}"
+            );
         }
         while let Some(job) = self.next() {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
-                log::error!("a blocking job panicked: {}", panic_message(payload));
+                let why = panic_message(payload);
+                // As many as clients bring about: the application is to be mended.
+                log::error!(event = "job_panicked", panic:% = why; "a blocking job panicked: {why}");
             }
             self.lock().idle += 1;
         }

@@ -119,7 +119,9 @@ impl Ends {
         let outcomes = std::mem::take(&mut state.outcomes);
         drop(state);
         for worker in &left {
-            log::error!("worker {worker} is left behind");
+            log::error!(
+                event = "worker_left_behind", worker = *worker; "worker {worker} is left behind"
+            );
         }
         let failed = |(worker, outcome): (usize, Outcome)| {
             outcome.map(|end| (worker, end)).map_err(|reason| StartError::Worker(worker, reason))

@@ -175,8 +175,13 @@ impl Predecessor {
         let said = self.0.send(READY, &[]).and_then(|()| self.hear());
         match said {
             Ok((word, _)) if word == GO => {}
-            Ok(_) => log::warn!("the server before says what is not understood"),
-            Err(error) => log::warn!("the server before does not step back: {error}"),
+            Ok(_) => log::warn!(
+                event = "predecessor_unheard"; "the server before says what is not understood"
+            ),
+            Err(error) => log::warn!(
+                event = "predecessor_unheard", error:%;
+                "the server before does not step back: {error}"
+            ),
         }
     }
 }

@@ -75,7 +75,10 @@ fn matched(mut listeners: Vec<Listener>, addresses: &[SocketAddr]) -> Vec<Source
     };
     let sources = addresses.iter().map(|address| source(*address)).collect();
     for listener in listeners {
-        log::info!("{} is no longer listened on", listener.address());
+        let address = listener.address();
+        log::info!(
+            event = "listener_closed", address:%; "{address} is no longer listened on"
+        );
     }
     sources
 }

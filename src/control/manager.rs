@@ -34,7 +34,11 @@ impl Manager {
         match Manager::at(&name, watchdog.map(Duration::from_micros)) {
             Ok(manager) => Some(manager),
             Err(error) => {
-                log::warn!("the service manager at {} cannot be told: {error}", name.display());
+                let socket = name.display();
+                log::warn!(
+                    event = "manager_unreachable", socket:%, error:%;
+                    "the service manager at {socket} cannot be told: {error}"
+                );
                 None
             }
         }
@@ -91,7 +95,10 @@ impl Manager {
                 .try_for_each(|part| send_passing(&socket, message.as_bytes(), part))
         });
         if let Err(error) = kept {
-            log::warn!("the service manager keeps no sockets: {error}");
+            log::warn!(
+                event = "manager_keeps_nothing", error:%;
+                "the service manager keeps no sockets: {error}"
+            );
         }
     }
 
@@ -108,7 +115,10 @@ impl Manager {
 
     fn tell(&self, message: &str) {
         if let Err(error) = self.socket.send_to_addr(message.as_bytes(), &self.address) {
-            log::warn!("the service manager was not told {message:?}: {error}");
+            log::warn!(
+                event = "manager_untold", untold = message, error:%;
+                "the service manager was not told {message:?}: {error}"
+            );
         }
     }
 }

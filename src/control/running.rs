@@ -108,7 +108,10 @@ impl Running {
     /// Shares new connections as before: another process may have decided otherwise.
     pub(super) fn share_again(&self) {
         if let Some(Err(error)) = self.lock_listening().as_mut().map(Listening::share) {
-            log::warn!("new connections are shared as the kernel has it: {error}");
+            log::warn!(
+                event = "balance_off", error:%;
+                "new connections are shared as the kernel has it: {error}"
+            );
         }
     }
 
@@ -251,7 +254,12 @@ impl Running {
             .collect();
         let ended = Ended { uptime: status.uptime, balance: self.balance, workers };
         if let Some(account) = ended.drain_account() {
-            log::info!("drained {account}");
+            let DrainAccount { open, finished, idle, left, cut, failed } = account;
+            log::info!(
+                event = "drained", open, finished, closed_idle = idle, left_by_client = left,
+                cut_at_limit = cut, failed;
+                "drained {account}"
+            );
         }
         Ok(ended)
     }

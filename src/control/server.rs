@@ -333,6 +333,7 @@ fn connections_max(settings: &Settings, workers: usize, spared: usize) -> io::Re
     let needed = workers * wanted + spared;
     if needed > limit {
         log::warn!(
+            event = "descriptors_short", workers, connections_max = wanted, needed, limit;
             "{workers} workers with {wanted} connections each need {needed} descriptors, and \
              `ulimit -n` allows {limit}: run `ulimit -n {needed}` first (LimitNOFILE={needed} \
              for a systemd unit) or set fewer connections"

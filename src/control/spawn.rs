@@ -238,10 +238,16 @@ impl<H: Handler> Seed<H> {
         // Last, for a logger is the application's too, and may be what panicked.
         match (failure, role) {
             (Some(why), Role::Public) => {
-                log::error!("worker {index} ended: {why}; the server stops");
+                log::error!(
+                    event = "worker_ended", worker = index, reason:% = why;
+                    "worker {index} ended: {why}; the server stops"
+                );
             }
             (Some(why), Role::Admin) => {
-                log::error!("the admin listener ended: {why}; the server goes on without it");
+                log::error!(
+                    event = "admin_ended", reason:% = why;
+                    "the admin listener ended: {why}; the server goes on without it"
+                );
             }
             (None, _) => {}
         }
@@ -274,7 +280,10 @@ impl<H: Handler> Seed<H> {
         let cpu = self.cpu.filter(|cpu| {
             let is_pinned = sys::pin_current_thread(*cpu);
             if !is_pinned {
-                log::warn!("worker {index} runs unpinned: the kernel refused CPU {cpu}");
+                log::warn!(
+                    event = "worker_unpinned", worker = index, cpu = *cpu;
+                    "worker {index} runs unpinned: the kernel refused CPU {cpu}"
+                );
             }
             is_pinned
         });

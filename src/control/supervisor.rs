@@ -93,7 +93,10 @@ impl Sight {
                 Ok(Woke::Other | Woke::Timeout) => {}
                 Ok(Woke::Wake) => return,
                 Err(error) => {
-                    log::error!("turns that do not end are no longer told: {error}");
+                    log::error!(
+                        event = "supervisor_ended", error:%;
+                        "turns that do not end are no longer told: {error}"
+                    );
                     return;
                 }
             }
@@ -145,16 +148,27 @@ impl Watched {
                 self.told = Some((place, is_one_call));
                 self.tell_after = now + LOG_INTERVAL;
                 let name = self.name(place, is_one_call);
-                let untold = match std::mem::take(&mut self.untold) {
+                let untold = std::mem::take(&mut self.untold);
+                let besides = match untold {
                     0 => String::new(),
                     count => format!(" ({count} stalls before it were not told)"),
                 };
-                log::warn!("{name} has not returned for {} ms{untold}", lasted.as_millis());
+                let (worker, route) = (self.pulse.worker(), self.pulse.what(place));
+                let lasted_ms = lasted.as_millis();
+                log::warn!(
+                    event = "handler_stalled", worker, route:%, lasted_ms, untold;
+                    "{name} has not returned for {lasted_ms} ms{besides}"
+                );
             }
             Some(Finding::Over { lasted }) => {
                 if let Some((place, is_one_call)) = self.told.take() {
                     let name = self.name(place, is_one_call);
-                    log::warn!("{name} returned after {} ms", lasted.as_millis());
+                    let (worker, route) = (self.pulse.worker(), self.pulse.what(place));
+                    let lasted_ms = lasted.as_millis();
+                    log::warn!(
+                        event = "handler_returned", worker, route:%, lasted_ms;
+                        "{name} returned after {lasted_ms} ms"
+                    );
                 }
             }
             None => {}

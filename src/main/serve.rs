@@ -8,13 +8,20 @@ use std::process;
 use corelane::Server;
 use corelane::app::configured::factory;
 use corelane::app::{Router, configured::Application};
-use corelane::config::{self, Command, ReportFormat, ServePlan};
-use corelane::control::{Operator, Reloader, Running};
+use corelane::config::{self, Command, LogFormat, ReportFormat, ServePlan};
+use corelane::control::{Destination, EventLog, LogForm, Operator, Reloader, Running, WorkerPlace};
 use corelane::report::{ServerReport, TICKS_PER_HALF_DISTANCE, Unit, to_hgrm};
 
-use super::{Failure, tell};
+use log::kv::Value;
 
-pub(super) fn run(plan: ServePlan) -> Result<(), Failure> {
+use super::Failure;
+
+pub(super) fn run(plan: ServePlan, log: &'static EventLog) -> Result<(), Failure> {
+    let destination = open_log(&plan).map_err(|message| Failure {
+        message,
+        hint: Some("--log-file names a file in a folder that may be written".to_owned()),
+    })?;
+    log.go_on_at(destination);
     log::set_max_level(plan.log_level.into());
     note_file(&plan);
     let mut server =
@@ -26,7 +33,7 @@ pub(super) fn run(plan: ServePlan) -> Result<(), Failure> {
         server = server.workers(workers);
     }
     let application = factory(plan.application.clone());
-    let mut program = Program { plan };
+    let mut program = Program { plan, log };
     let report = server.run_operated(application, &mut program)?.report();
     let ServePlan { hgrm, report: format, .. } = program.plan;
     let written = hgrm.map_or(Ok(()), |path| write_distribution(&report, &path));
@@ -39,11 +46,12 @@ pub(super) fn run(plan: ServePlan) -> Result<(), Failure> {
 struct Program {
     /// What is in force.
     plan: ServePlan,
+    log: &'static EventLog,
 }
 
 impl Operator<Router> for Program {
     fn started(&mut self, running: &Running) {
-        announce(running);
+        announce(running, self.log);
     }
 
     /// The same words again: a new binary of the same path, or of the path's link.
@@ -55,24 +63,33 @@ impl Operator<Router> for Program {
     }
 
     fn reload(&mut self, reloader: &Reloader<Router>) {
-        reload(&mut self.plan, reloader);
+        reload(&mut self.plan, reloader, self.log);
+    }
+
+    fn reopen_logs(&mut self, _: &Running) {
+        self.log.reopen();
     }
 }
 
 /// Reads the configuration again and has the server go on with it; nothing changes if it is wrong.
-fn reload(plan: &mut ServePlan, reloader: &Reloader<Router>) {
+fn reload(plan: &mut ServePlan, reloader: &Reloader<Router>, log: &EventLog) {
     let new = match config::parse(std::env::args_os()) {
         Ok(Command::Serve(new)) => new,
         // The words are the same, so it is a server again.
         Ok(_) => return,
         Err(exit) => {
             let why = exit.text.trim_end().replace("error: ", "").replace("\nhint: ", "; ");
-            log::error!("nothing is reloaded: {why}");
-            return;
+            return refuse_reload(&why);
         }
+    };
+    // First, for it is what may fail, and a reload is all or nothing.
+    let destination = match open_log(&new) {
+        Ok(destination) => destination,
+        Err(why) => return refuse_reload(&why),
     };
     match reloader.reload(new.settings.clone(), factory(new.application.clone())) {
         Ok(fixed) => {
+            log.go_on_at(destination);
             log::set_max_level(new.log_level.into());
             let mut fixed: Vec<String> = fixed.iter().map(|name| name.replace('_', "-")).collect();
             let outside = [
@@ -85,22 +102,43 @@ fn reload(plan: &mut ServePlan, reloader: &Reloader<Router>) {
             fixed.extend(changed.map(|(name, _)| (*name).to_owned()));
             let ServePlan { admin, listen, pin, workers, .. } = plan.clone();
             *plan = ServePlan { admin, listen, pin, workers, ..new };
-            log::info!("reloaded");
+            log::info!(event = "reloaded"; "reloaded");
             note_file(plan);
             if !fixed.is_empty() {
-                log::warn!("needs a restart: {}", fixed.join(", "));
+                let keys = fixed.join(", ");
+                log::warn!(event = "restart_needed", keys:%; "needs a restart: {keys}");
             }
         }
-        Err(error) => log::error!("nothing is reloaded: {error}"),
+        Err(error) => refuse_reload(&error.to_string()),
     }
+}
+
+fn refuse_reload(why: &str) {
+    log::error!(event = "reload_refused", reason:% = why; "nothing is reloaded: {why}");
+}
+
+/// Opens what is to be logged to.
+fn open_log(plan: &ServePlan) -> Result<Destination, String> {
+    let form = match plan.log_format {
+        LogFormat::Json => LogForm::Json,
+        LogFormat::Text => LogForm::Text,
+    };
+    let path = plan.log_file.as_deref();
+    Destination::open(path, form).map_err(|error| {
+        format!("cannot open the log {}: {error}", path.unwrap_or(Path::new("")).display())
+    })
 }
 
 /// Tells which file is in force.
 fn note_file(plan: &ServePlan) {
     let Some(path) = &plan.config else { return };
-    log::info!("configured by {}", path.display());
+    let path = path.display();
+    log::info!(event = "configured", path:%; "configured by {path}");
     if matches!(&plan.application, Application::Routes(routes) if routes.is_empty()) {
-        log::warn!("no `[[route]]` and no `demo = true`: everything is answered 404");
+        log::warn!(
+            event = "routes_missing";
+            "no `[[route]]` and no `demo = true`: everything is answered 404"
+        );
     }
 }
 
@@ -113,20 +151,34 @@ fn write_distribution(report: &ServerReport, path: &Path) -> Result<(), Failure>
 }
 
 /// Tells where the server listens and where its workers run.
-fn announce(running: &Running) {
+fn announce(running: &Running, log: &EventLog) {
     for address in running.addresses() {
-        tell(&format!("listening on http://{address}"));
+        let fields = [("address", Value::from_display(address))];
+        log.announce("listening", &fields, format_args!("listening on http://{address}"));
     }
     for address in running.admin_addresses() {
-        tell(&format!("admin on http://{address}"));
+        let fields = [("address", Value::from_display(address))];
+        log.announce("admin_listening", &fields, format_args!("admin on http://{address}"));
     }
-    for worker in running.workers() {
-        match worker.cpu {
-            Some(cpu) => tell(&format!("worker {} on CPU {cpu}", worker.index)),
-            None => tell(&format!("worker {} not pinned", worker.index)),
+    for WorkerPlace { index, cpu } in running.workers() {
+        let worker = ("worker", Value::from(index));
+        match cpu {
+            Some(cpu) => {
+                let fields = [worker, ("cpu", cpu.into())];
+                let what = format_args!("worker {index} on CPU {cpu}");
+                log.announce("worker_started", &fields, what);
+            }
+            None => {
+                log.announce(
+                    "worker_started",
+                    &[worker],
+                    format_args!("worker {index} not pinned"),
+                );
+            }
         }
     }
-    tell("Ctrl-C drains and prints the report; a second one stops at once");
+    let what = "Ctrl-C drains and prints the report; a second one stops at once";
+    log.announce("ready", &[], format_args!("{what}"));
 }
 
 fn print_report(report: &ServerReport, format: ReportFormat) -> Result<(), Failure> {

@@ -17,6 +17,8 @@ pub enum Json {
     Null,
     /// An object, in this order. Keys are the caller's to keep unique.
     Object(Vec<(String, Json)>),
+    /// A whole number that may be below zero.
+    Signed(i64),
     /// A string.
     Text(String),
     /// A whole number. Readers that keep numbers as doubles are exact up to 2^53.
@@ -41,6 +43,7 @@ impl fmt::Display for Json {
             Json::Bool(value) => write!(f, "{value}"),
             Json::Float(number) if number.is_finite() => write!(f, "{number}"),
             Json::Float(_) | Json::Null => f.write_str("null"),
+            Json::Signed(number) => write!(f, "{number}"),
             Json::Unsigned(number) => write!(f, "{number}"),
             Json::Text(text) => write_text(f, text),
             Json::List(values) => {
@@ -65,7 +68,8 @@ impl fmt::Display for Json {
     }
 }
 
-/// A string between quotes; escapes what RFC 8259 section 7 demands and nothing else.
+/// A string between quotes; escapes what RFC 8259 section 7 demands, and the other control
+/// characters, which a terminal would obey.
 fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')?;
     for character in text.chars() {
@@ -74,7 +78,7 @@ fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
             '\n' => f.write_str("\\n")?,
             '\r' => f.write_str("\\r")?,
             '\t' => f.write_str("\\t")?,
-            '\0'..='\x1f' => write!(f, "\\u{:04x}", u32::from(character))?,
+            control if control.is_control() => write!(f, "\\u{:04x}", u32::from(control))?,
             _ => f.write_char(character)?,
         }
     }
@@ -92,12 +96,13 @@ mod tests {
             ("most", Json::Unsigned(u64::MAX)),
             ("is", Json::Bool(true)),
             ("part", Json::Float(0.25)),
+            ("least", Json::Signed(i64::MIN)),
             ("list", Json::List(vec![Json::Unsigned(1), Json::text("a")])),
             ("empty", Json::List(Vec::new())),
         ]);
         assert_eq!(
             value.to_string(),
-            r#"{"none":null,"most":18446744073709551615,"is":true,"part":0.25,"list":[1,"a"],"empty":[]}"#
+            r#"{"none":null,"most":18446744073709551615,"is":true,"part":0.25,"least":-9223372036854775808,"list":[1,"a"],"empty":[]}"#
         );
     }
 

@@ -4,6 +4,7 @@
 mod accept_failure;
 mod accept_queue;
 mod affinity;
+mod append;
 mod bpf;
 mod busy_poll;
 mod cgroup;
@@ -35,6 +36,7 @@ mod tuning;
 pub use accept_failure::AcceptFailure;
 pub use accept_queue::{AcceptQueue, ListenFailures, accept_queues, listen_failures, socket_inode};
 pub use affinity::Affinity;
+pub use append::append_to;
 pub use cpu::{CpuPlan, pin_current_thread, worker_cpus};
 pub use epoll::Epoll;
 pub use eventfd::EventFd;

@@ -1,5 +1,5 @@
-//! The text of the Date field (RFC 9110 section 6.6.1), made at most once a second.
-//! Knows no clock: the time is passed in.
+//! Times as text: the Date field (RFC 9110 section 6.6.1), made at most once a second, and the
+//! stamps of logs (RFC 3339). Knows no clock: the time is passed in.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -46,6 +46,19 @@ impl DateText {
     }
 }
 
+/// RFC 3339 in UTC with milliseconds, such as `2026-11-22T10:22:10.123Z`, of the moment this long
+/// after 1970-01-01 00:00:00 UTC; years after 9999 as in [`DateText::new`].
+pub fn timestamp(since_epoch: Duration) -> String {
+    // `Sun, 06 Nov 1994 08:49:37 GMT` has all of it but the milliseconds.
+    let date = DateText::new(since_epoch.as_secs());
+    let text = String::from_utf8_lossy(date.bytes());
+    let (day, name, year, time) = (&text[5..7], &text[8..11], &text[12..16], &text[17..25]);
+    let month = MONTHS.find(name).map_or(0, |at| at / name.len() + 1);
+    format!("{year}-{month:02}-{day}T{time}.{:03}Z", since_epoch.subsec_millis())
+}
+
+const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{prop_assert_eq, proptest};
@@ -74,6 +87,18 @@ mod tests {
         for second in [100, 101, 99, 99, SECOND_MAX + 2, 0] {
             date.refresh(second);
             assert_eq!(date, DateText::new(second));
+        }
+    }
+
+    #[test]
+    fn a_moment_is_stamped_with_its_milliseconds() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_007, "2000-02-29T00:00:00.007Z"),
+            (1_795_342_930_123, "2026-11-22T10:22:10.123Z"),
+            (SECOND_MAX * 1_000 + 999, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(timestamp(Duration::from_millis(millis)), text);
         }
     }
 

@@ -191,7 +191,10 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     fn log_pause(&mut self, error: &io::Error) {
         if self.now >= self.accept_log_due {
             self.accept_log_due = self.now + Duration::from_millis(ACCEPT_LOG_INTERVAL_MS);
-            log::warn!("no connections are accepted for {ACCEPT_PAUSE_MS} ms at a time: {error}");
+            log::warn!(
+                event = "accept_failed", worker = self.parts.index, pause_ms = ACCEPT_PAUSE_MS, error:%;
+                "no connections are accepted for {ACCEPT_PAUSE_MS} ms at a time: {error}"
+            );
         }
     }
 

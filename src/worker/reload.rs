@@ -87,8 +87,11 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                 self.go_on_with(settings, memory_max);
             }
             Err(reason) => {
-                let index = self.parts.index;
-                log::error!("worker {index} goes on as before: the new application: {reason}");
+                let worker = self.parts.index;
+                log::error!(
+                    event = "application_refused", worker, reason:%;
+                    "worker {worker} goes on as before: the new application: {reason}"
+                );
             }
         }
     }

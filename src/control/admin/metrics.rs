@@ -191,6 +191,9 @@ fn about_server(text: &mut Exposition, seen: &Snapshot) {
     for phase in Phase::ALL {
         text.gauge(&[("phase", phase.name())], u8::from(phase == seen.phase));
     }
+    let help = "Lines that the log of events could not write.";
+    text.family(Kind::Counter, "corelane_log_events_dropped", help);
+    text.count(&[], seen.events_dropped);
     text.family(Kind::Gauge, "corelane_uptime_seconds", "Since the server started.");
     text.gauge(&[], seen.uptime.as_secs_f64());
 }

@@ -33,6 +33,7 @@ pub(super) fn start(sources: Vec<Source>, overview: &Arc<Overview>) -> Result<Ru
     let is_local = addresses().all(|address| address.ip().is_loopback());
     for address in addresses().filter(|address| !address.ip().is_loopback()) {
         log::warn!(
+            event = "admin_exposed", address:%;
             "the admin listener is on {address}, not on loopback: whoever reaches it may read \
              what it shows, and it has neither a password nor encryption"
         );

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::api::{Board, Told, Wanted};
 use crate::clock::Moment;
+use crate::control::events;
 use crate::control::phase::{Life, Phase};
 use crate::limits::{LIVE_TURN_MS, OVERVIEW_INTERVAL_MS};
 use crate::report::StateCounts;
@@ -40,6 +41,7 @@ pub(super) struct Snapshot {
     pub(super) workers: Vec<WorkerSnapshot>,
     pub(super) listen: Option<ListenFailures>,
     pub(super) process: ProcessFacts,
+    pub(super) events_dropped: u64,
 }
 
 /// What was seen of a worker.
@@ -167,6 +169,7 @@ impl Overview {
             workers: workers.collect(),
             listen: listen_failures(),
             process: ProcessFacts::read(),
+            events_dropped: events::dropped(),
         }
     }
 }

@@ -371,7 +371,12 @@ fn answer_failure(request: &Request<'_>, outbox: &mut Outbox, error: Option<Erro
     let error = error
         .unwrap_or_else(|| Error::internal("the handler returned the proof of another answer"));
     if error.status().class() == 5 {
-        log::error!("{} {}: {error}", request.method().name(), request.path());
+        // Each client that meets the fault brings a line: the application is to be mended.
+        let (method, path) = (request.method().name(), request.path());
+        log::error!(
+            event = "handler_failed", method, path, error:%;
+            "{method} {path}: {error}"
+        );
     }
     // A handler that answered and then failed has answered all the same.
     if outbox.outcome() == Outcome::Open {
@@ -383,7 +388,12 @@ fn answer_failure(request: &Request<'_>, outbox: &mut Outbox, error: Option<Erro
 #[cold]
 fn log_failure(pulse: &Pulse, route: u32, error: &Error) {
     if error.status().class() == 5 {
-        log::error!("{}: {error}", pulse.name_of(Place::of(route)));
+        let (worker, route) = (pulse.worker(), pulse.what(Place::of(route)));
+        // As many as clients bring about, as above.
+        log::error!(
+            event = "answer_failed", worker, route:%, error:%;
+            "worker {worker}: {route}: {error}"
+        );
     }
 }
 
@@ -405,6 +415,11 @@ fn fail<H: Handler>(cx: &mut Context<'_, H>, known: &Known, error: Error) -> boo
 /// Logs a panic of the application, and `at` what.
 #[cold]
 pub(super) fn log_panic(pulse: &Pulse, route: u32, at: &str, payload: Box<dyn Any + Send>) {
-    let (name, why) = (pulse.name_of(Place::of(route)), panic_message(payload));
-    log::error!("{name} panicked {at}: {why}");
+    let (worker, route) = (pulse.worker(), pulse.what(Place::of(route)));
+    let why = panic_message(payload);
+    // As many as clients bring about, as above.
+    log::error!(
+        event = "handler_panicked", worker, route:%, at, panic:% = why;
+        "worker {worker}: {route} panicked {at}: {why}"
+    );
 }
