@@ -3,6 +3,7 @@
 
 mod blocking;
 mod error;
+mod field_lines;
 mod handler;
 mod later;
 mod measured;
@@ -18,6 +19,7 @@ mod worker_info;
 
 pub use blocking::{Blocking, Job, NoBlocking};
 pub use error::{Error, HandlerResult};
+pub use field_lines::FieldLines;
 pub use handler::Handler;
 pub use later::{Delivery, Home, Later, Parcel, PendingWake, Promise, Remote, RequestKey, Waker};
 pub use measured::{Ask, Measured, Told, Wanted};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Error, Later, Piece, Promise, Pull, Remote, RequestKey, Source, Timing};
+use super::{Error, FieldLines, Later, Piece, Promise, Pull, Remote, RequestKey, Source, Timing};
 use crate::limits::{INLINE_BODY_BYTES_MAX, PIECE_BYTES, QUEUE_BYTES, SPARE_BODY_BYTES_MAX};
 use crate::mem::{Bytes, SendQueue};
 use crate::wire::date::DateText;
@@ -305,6 +305,11 @@ impl Outbox {
     pub(super) fn add_field(&mut self, name: &str, value: &[u8]) {
         self.answer.has_content_type |= name.eq_ignore_ascii_case("content-type");
         encode::field(&mut self.fields, name.as_bytes(), value);
+    }
+
+    pub(super) fn add_lines(&mut self, lines: &FieldLines) {
+        self.answer.has_content_type |= lines.has_content_type();
+        self.fields.extend_from_slice(lines.as_bytes());
     }
 
     pub(super) fn close_after_answer(&mut self) {
