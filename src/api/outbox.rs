@@ -76,6 +76,15 @@ pub enum StreamFraming {
 pub struct Streamed {
     source: Box<dyn Source>,
     framing: StreamFraming,
+    /// Bytes of it that were queued.
+    queued: u64,
+}
+
+impl Streamed {
+    /// Bytes of the body that were queued, without what frames them.
+    pub fn queued(&self) -> u64 {
+        self.queued
+    }
 }
 
 impl std::fmt::Debug for Streamed {
@@ -91,6 +100,8 @@ struct Answer {
     has_content_type: bool,
     status: Status,
     outcome: Outcome,
+    /// Bytes of the body that were queued with the head.
+    body_bytes: u64,
     /// There if the client is told what its request took.
     timing: Option<Timing>,
 }
@@ -98,7 +109,7 @@ struct Answer {
 impl Answer {
     fn to(asked: Asked) -> Answer {
         let (status, outcome) = (Status::OK, Outcome::Open);
-        Answer { asked, has_content_type: false, status, outcome, timing: None }
+        Answer { asked, has_content_type: false, status, outcome, body_bytes: 0, timing: None }
     }
 }
 
@@ -212,6 +223,12 @@ impl Outbox {
     #[inline]
     pub fn status(&self) -> Status {
         self.answer.status
+    }
+
+    /// Bytes of the body of the answer begun last that were queued with its head.
+    #[inline]
+    pub fn body_bytes(&self) -> u64 {
+        self.answer.body_bytes
     }
 
     /// What the answer says of the connection.
@@ -342,6 +359,7 @@ impl Outbox {
     pub(super) fn answer(&mut self, content_type: ContentType, body: &[u8]) {
         self.write_head(content_type, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
+            self.answer.body_bytes = body.len() as u64;
             if body.len() <= INLINE_BODY_BYTES_MAX {
                 self.queue.tail().extend_from_slice(body);
             } else {
@@ -359,6 +377,7 @@ impl Outbox {
         }
         self.write_head(content_type, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
+            self.answer.body_bytes = body.len() as u64;
             self.queue.push_large(body);
         }
         self.answer.outcome = Outcome::Answered;
@@ -382,7 +401,7 @@ impl Outbox {
         self.write_head(content_type, framing);
         if self.sends_body() && framing != StreamFraming::Length(0) {
             self.answer.outcome = Outcome::Streamed;
-            self.streamed = Some(Streamed { source, framing });
+            self.streamed = Some(Streamed { source, framing, queued: 0 });
         } else {
             self.answer.outcome = Outcome::Answered;
         }
@@ -414,6 +433,7 @@ impl Outbox {
             }
             StreamFraming::UntilClose => out.extend_from_slice(piece),
         }
+        streamed.queued += piece.len() as u64;
         if self.rendered.capacity() > SPARE_BODY_BYTES_MAX {
             self.rendered = Vec::new();
         }
