@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Error, FieldLines, Later, Piece, Promise, Pull, Remote, RequestKey, Source, Timing};
+use super::{
+    Error, FieldLines, Later, Persist, Piece, Promise, Pull, Remote, RequestKey, Source, Timing,
+};
 use crate::limits::{INLINE_BODY_BYTES_MAX, PIECE_BYTES, QUEUE_BYTES, SPARE_BODY_BYTES_MAX};
 use crate::mem::{Bytes, SendQueue};
 use crate::wire::date::DateText;
@@ -11,17 +13,6 @@ use crate::wire::encode::{self, ContentType, Opening};
 use crate::wire::head::Version;
 use crate::wire::refusal::Refusal;
 use crate::wire::status::Status;
-
-/// What an answer says about its connection (RFC 9112 section 9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Persist {
-    /// Stays open, as HTTP/1.1 does unless told otherwise.
-    KeepAlive,
-    /// Stays open, which a client of HTTP/1.0 must be told.
-    KeepAlive10,
-    /// Closes after this answer.
-    Close,
-}
 
 /// What an answer must know of its request.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +67,15 @@ pub enum StreamFraming {
 pub struct Streamed {
     source: Box<dyn Source>,
     framing: StreamFraming,
+    /// Bytes of it that were queued.
+    queued: u64,
+}
+
+impl Streamed {
+    /// Bytes of the body that were queued, without what frames them.
+    pub fn queued(&self) -> u64 {
+        self.queued
+    }
 }
 
 impl std::fmt::Debug for Streamed {
@@ -91,6 +91,8 @@ struct Answer {
     has_content_type: bool,
     status: Status,
     outcome: Outcome,
+    /// Bytes of the body that were queued with the head.
+    body_bytes: u64,
     /// There if the client is told what its request took.
     timing: Option<Timing>,
 }
@@ -98,7 +100,7 @@ struct Answer {
 impl Answer {
     fn to(asked: Asked) -> Answer {
         let (status, outcome) = (Status::OK, Outcome::Open);
-        Answer { asked, has_content_type: false, status, outcome, timing: None }
+        Answer { asked, has_content_type: false, status, outcome, body_bytes: 0, timing: None }
     }
 }
 
@@ -214,6 +216,12 @@ impl Outbox {
         self.answer.status
     }
 
+    /// Bytes of the body of the answer begun last that were queued with its head.
+    #[inline]
+    pub fn body_bytes(&self) -> u64 {
+        self.answer.body_bytes
+    }
+
     /// What the answer says of the connection.
     #[inline]
     pub fn persist(&self) -> Persist {
@@ -255,7 +263,7 @@ impl Outbox {
         self.answer.status = Status::SERVICE_UNAVAILABLE;
         let out = self.queue.tail();
         out.extend_from_slice(&self.overloaded);
-        push_connection(out, self.answer.asked.persist);
+        self.answer.asked.persist.push(out);
         out.extend_from_slice(b"\r\n");
         self.answer.outcome = Outcome::Answered;
     }
@@ -347,6 +355,7 @@ impl Outbox {
     pub(super) fn answer(&mut self, content_type: ContentType, body: &[u8]) {
         self.write_head(content_type, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
+            self.answer.body_bytes = body.len() as u64;
             if body.len() <= INLINE_BODY_BYTES_MAX {
                 self.queue.tail().extend_from_slice(body);
             } else {
@@ -364,6 +373,7 @@ impl Outbox {
         }
         self.write_head(content_type, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
+            self.answer.body_bytes = body.len() as u64;
             self.queue.push_large(body);
         }
         self.answer.outcome = Outcome::Answered;
@@ -387,7 +397,7 @@ impl Outbox {
         self.write_head(content_type, framing);
         if self.sends_body() && framing != StreamFraming::Length(0) {
             self.answer.outcome = Outcome::Streamed;
-            self.streamed = Some(Streamed { source, framing });
+            self.streamed = Some(Streamed { source, framing, queued: 0 });
         } else {
             self.answer.outcome = Outcome::Answered;
         }
@@ -419,6 +429,7 @@ impl Outbox {
             }
             StreamFraming::UntilClose => out.extend_from_slice(piece),
         }
+        streamed.queued += piece.len() as u64;
         if self.rendered.capacity() > SPARE_BODY_BYTES_MAX {
             self.rendered = Vec::new();
         }
@@ -461,7 +472,7 @@ impl Outbox {
         if framing == StreamFraming::Chunked && has_body {
             out.extend_from_slice(encode::CHUNKED);
         }
-        push_connection(out, self.answer.asked.persist);
+        self.answer.asked.persist.push(out);
         if !self.fields.is_empty() {
             out.extend_from_slice(&self.fields);
         }
@@ -469,16 +480,6 @@ impl Outbox {
             timing.write(out);
         }
         out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// Appends what an answer says about its connection, if it says anything.
-#[inline]
-fn push_connection(out: &mut Vec<u8>, persist: Persist) {
-    match persist {
-        Persist::KeepAlive => {}
-        Persist::KeepAlive10 => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-        Persist::Close => out.extend_from_slice(b"Connection: close\r\n"),
     }
 }
 

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use super::syscall::{check, check_descriptor, retry};
+use super::syscall::{check_descriptor, retry};
 use crate::limits::OPEN_TRIES_MAX;
 
 /// A directory whose files are served.
@@ -160,14 +160,13 @@ fn open_beneath(root: BorrowedFd<'_>, path: &std::ffi::CStr, flags: i32) -> io::
         // SAFETY: the path ends with a NUL, and the kernel reads as many bytes of `how` as it is
         // told; what it returns is a new descriptor.
         unsafe {
-            let fd = check(libc::syscall(
+            check_descriptor(libc::syscall(
                 libc::SYS_openat2,
                 root.as_raw_fd(),
                 path.as_ptr(),
                 &raw const how,
                 size_of::<libc::open_how>(),
-            ))?;
-            check_descriptor(fd as libc::c_int)
+            ) as libc::c_int)
         }
     })
 }

@@ -53,12 +53,12 @@ impl<'a> Single<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Preconditions<'a> {
     /// Whether one of the lines of `If-Match` names the tag, if there are any.
-    if_match: Option<bool>,
+    wanted: Option<bool>,
     /// The same of `If-None-Match`.
-    if_none_match: Option<bool>,
-    if_modified_since: Single<'a>,
-    if_unmodified_since: Single<'a>,
-    if_range: Single<'a>,
+    known: Option<bool>,
+    modified_since: Single<'a>,
+    unmodified_since: Single<'a>,
+    range_of: Single<'a>,
 }
 
 impl<'a> Preconditions<'a> {
@@ -75,15 +75,15 @@ impl<'a> Preconditions<'a> {
             }
             let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
             if is("if-match") {
-                *read.if_match.get_or_insert(false) |= names(value, validators.tag, false);
+                *read.wanted.get_or_insert(false) |= names(value, validators.tag, false);
             } else if is("if-none-match") {
-                *read.if_none_match.get_or_insert(false) |= names(value, validators.tag, true);
+                *read.known.get_or_insert(false) |= names(value, validators.tag, true);
             } else if is("if-modified-since") {
-                read.if_modified_since.add(value);
+                read.modified_since.add(value);
             } else if is("if-unmodified-since") {
-                read.if_unmodified_since.add(value);
+                read.unmodified_since.add(value);
             } else if is("if-range") {
-                read.if_range.add(value);
+                read.range_of.add(value);
             }
         }
         read
@@ -91,7 +91,7 @@ impl<'a> Preconditions<'a> {
 
     /// Judges a GET or HEAD in the order of section 13.2.2.
     pub fn judge(&self, validators: &Validators<'_>) -> Verdict {
-        let holds = match (self.if_match, self.if_unmodified_since.date()) {
+        let holds = match (self.wanted, self.unmodified_since.date()) {
             (Some(is_named), _) => is_named,
             (None, Some(date)) => validators.modified <= date,
             (None, None) => true,
@@ -99,7 +99,7 @@ impl<'a> Preconditions<'a> {
         if !holds {
             return Verdict::Failed;
         }
-        let is_known = match (self.if_none_match, self.if_modified_since.date()) {
+        let is_known = match (self.known, self.modified_since.date()) {
             (Some(is_named), _) => is_named,
             (None, Some(date)) => validators.modified <= date,
             (None, None) => false,
@@ -112,7 +112,7 @@ impl<'a> Preconditions<'a> {
 
     /// Whether `If-Range` names what there is, by a strong validator (section 13.1.5).
     fn wants_ranges(&self, validators: &Validators<'_>) -> bool {
-        match self.if_range {
+        match self.range_of {
             Single::Absent => true,
             Single::Repeated => false,
             Single::Value(value) => match tag(value) {

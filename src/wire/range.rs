@@ -38,6 +38,7 @@ pub type ByteRanges = ArrayVec<ByteRange, RANGES_MAX>;
 
 /// What a `Range` field asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "looked at where it is returned, and not kept")]
 pub enum Wanted {
     /// These parts, at least one: 206.
     Parts(ByteRanges),
@@ -171,7 +172,9 @@ impl Multipart<'_> {
     /// Bytes of the body: all parts with their frame.
     pub fn body_len(&self, ranges: &[ByteRange]) -> u64 {
         let mut frame = Vec::new();
-        ranges.iter().for_each(|&range| self.open(&mut frame, range));
+        for &range in ranges {
+            self.open(&mut frame, range);
+        }
         self.close(&mut frame);
         frame.len() as u64 + ranges.iter().map(ByteRange::len).sum::<u64>()
     }

@@ -12,11 +12,10 @@ use percent_encoding::percent_decode;
 /// `.well-known` is the one hidden name that is meant to be found (RFC 8615).
 pub(super) fn file_path(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
     let has_escapes = memchr::memchr(b'%', raw).is_some();
-    let slashes = raw.iter().filter(|&&byte| byte == b'/').count();
+    let slashes = memchr::memchr_iter(b'/', raw).count();
     let path: Cow<'_, [u8]> =
         if has_escapes { percent_decode(raw).into() } else { Cow::Borrowed(raw) };
-    let has_decoded_slashes =
-        has_escapes && path.iter().filter(|&&byte| byte == b'/').count() > slashes;
+    let has_decoded_slashes = has_escapes && memchr::memchr_iter(b'/', &path).count() > slashes;
     if has_decoded_slashes || std::str::from_utf8(&path).is_err() {
         return None;
     }
