@@ -47,7 +47,7 @@ fn plain(specs: &[u8], len: u64) -> Option<Vec<u64>> {
         let (first, last) = spec.split_once('-')?;
         match (first.parse::<u64>(), last.parse::<u64>()) {
             (Ok(first), Ok(last)) => {
-                asked.extend((0..len).filter(|at| first <= *at && *at <= last))
+                asked.extend((0..len).filter(|at| first <= *at && *at <= last));
             }
             (Ok(first), Err(_)) if last.is_empty() => asked.extend(first.min(len)..len),
             (Err(_), Ok(count)) if first.is_empty() => asked.extend(len.saturating_sub(count)..len),
