@@ -147,10 +147,11 @@ pub mod config;
 pub mod control;
 
 pub use api::{
-    Error, Handler, HandlerResult, Later, Piece, Pull, Reply, Request, Responded, Response, Sink,
-    Source, Taken, Waker, WorkerInfo,
+    Error, FieldLines, Handler, HandlerResult, Later, Piece, Pull, Reply, Request, Responded,
+    Response, Sink, Source, Taken, Waker, WorkerInfo,
 };
 pub use app::Router;
+pub use app::files::Files;
 pub use control::{Reloader, Result, Running, Server, StartError};
 pub use mem::Bytes;
 pub use settings::{AccessLogFormat, Balance, ClientAddressField, Network, Settings, WhenFull};

@@ -55,6 +55,25 @@ pub const PIECE_BYTES: usize = GATHER_BYTES / 2;
 /// Room for copied bytes in a queue of answers: for what is gathered, and for one more answer.
 pub const QUEUE_BYTES: usize = GATHER_BYTES + INLINE_BODY_BYTES_MAX + HEAD_BYTES_MAX;
 
+/// Ranges that one request may ask for; with more it gets the whole, once. Players and readers of
+/// documents ask for one to five, and many small ones only cost (CVE-2011-3192).
+pub const RANGES_MAX: usize = 16;
+
+/// Times that a file is opened while its directories are being renamed.
+pub const OPEN_TRIES_MAX: usize = 4;
+
+/// Bytes of a file whose content a worker keeps; a larger one is read while it is sent.
+pub const KEPT_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Files that a worker keeps open or in memory: each may hold a descriptor.
+pub const KEPT_FILES_MAX: usize = 256;
+
+/// Bytes of content that a worker keeps of all files.
+pub const KEPT_FILES_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Milliseconds that a file is served for as it was, before it is looked at again.
+pub const KEPT_FILE_MILLIS: u64 = 1_000;
+
 /// Segments handed to the kernel in one `writev`.
 pub const SEND_SEGMENTS_MAX: usize = 16;
 
@@ -348,6 +367,7 @@ const _: () = assert!(BLOCK_BYTES.is_multiple_of(PAGE_BYTES));
 const _: () = assert!(HEAD_BYTES_MAX * 2 <= BLOCK_BYTES);
 const _: () = assert!(METHOD_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(INLINE_BODY_BYTES_MAX < GATHER_BYTES);
+const _: () = assert!(KEPT_FILE_BYTES_MAX as usize <= KEPT_FILES_BYTES_MAX);
 const _: () = assert!(WHEEL_SLOTS.is_power_of_two());
 const _: () = assert!(CONNECTIONS_MAX < u32::MAX as usize);
 const _: () = assert!(TRAILER_BYTES_MAX <= BLOCK_BYTES / 2);

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process;
 use std::time::Duration;
 
-use corelane::app::configured::Application;
+use corelane::Method;
+use corelane::app::configured::{Answer, Application, RouteSpec};
 use corelane::config::{
     Command, Exit, LogFormat, LogLevel, ReportFormat, ServePlan, Stream, parse,
 };
@@ -65,6 +66,16 @@ fn nothing_said_is_serve_with_every_default() {
     };
     assert_eq!(plan(""), expected);
     assert_eq!(plan("serve"), expected);
+}
+
+#[test]
+fn a_root_takes_the_place_of_the_demonstration() {
+    let Application::Routes(routes) = plan("--root /").application else { panic!("it has routes") };
+    let files = Answer::Files("/".into());
+    assert_eq!(routes, [RouteSpec { method: Method::Get, path: "/".into(), answer: files }]);
+    let exit = try_parse("--root /nowhere/at/all").expect_err("it is not there");
+    assert!(exit.text.contains("`--root /nowhere/at/all`: cannot serve the files of"), "{exit:?}");
+    assert!(exit.text.contains("hint: "), "{exit:?}");
 }
 
 #[test]

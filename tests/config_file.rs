@@ -211,7 +211,10 @@ fn a_route_that_cannot_be_is_told_with_its_line() {
         (route("echo = true\nhealth = true"), 2, "more than one answer", ""),
         (route("body = \"a\"\nredirect = \"/b\""), 2, "more than one answer", ""),
         (route("body = \"a\"\nbody-file = \"b\""), 4, "exclude each other", ""),
-        (route("files = \"/srv\""), 3, "`files` is not supported in this version", ""),
+        (route("files = \"nowhere\""), 3, "cannot serve the files of", "the folder of"),
+        (route("files = \".\"\necho = true"), 2, "more than one answer", "`files`"),
+        (route("files = \".\"\nmethod = \"POST\""), 2, "no other method", "leave `method` out"),
+        (route("files = \".\"") + &route("files = \".\""), 5, "match the same paths", ""),
         (route("status = 99"), 3, "`status`: expected a number from 200 to 599", ""),
         (route("status = 200\nredirect = \"/b\""), 3, "`status`: expected 301", ""),
         (route("bdy = \"a\""), 3, "unknown key `bdy`", "did you mean `body`?"),
@@ -303,8 +306,9 @@ fn uncommented() -> String {
 }
 
 /// Keys without a default, which the file shows an example of.
-const WITHOUT_DEFAULT: [&str; 7] = [
+const WITHOUT_DEFAULT: [&str; 8] = [
     "workers",
+    "root",
     "hgrm",
     "log-file",
     "memory-max",
@@ -324,7 +328,9 @@ fn the_shipped_file_has_every_key_with_its_default_and_a_comment() {
     let config::Command::Serve(expected) = expected else { panic!("it serves") };
     assert_eq!(ServePlan { config: None, ..plan }, expected);
 
-    let all = Configured::with(&uncommented());
+    let folder = tempfile::tempdir().unwrap();
+    let all = uncommented().replace("/srv/www", folder.path().to_str().unwrap());
+    let all = Configured::with(&all);
     all.plan();
     let setting = printed(&["--config", all.path()], &[]);
     let told = run(&["config", "print", "--config", all.path()], &[]).1;
@@ -341,6 +347,27 @@ fn the_shipped_file_has_every_key_with_its_default_and_a_comment() {
 }
 
 #[test]
+fn a_root_goes_beside_the_routes_of_the_file() {
+    let file = Configured::with("[[route]]\npath = \"/health\"\nhealth = true\n");
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_str().unwrap();
+    let line = ["corelane", "--config", file.path(), "--root", root];
+    let plan = config::parse(line.iter().map(Into::into)).unwrap();
+    let config::Command::Serve(plan) = plan else { panic!("it serves") };
+    let Application::Routes(specs) = plan.application else { panic!("it has routes") };
+    let files = Answer::Files(folder.path().to_owned());
+    assert_eq!((specs.len(), &specs[0].answer, &specs[1].answer), (2, &Answer::Health, &files));
+
+    for (text, line, reason) in [
+        ("root = \"/nowhere/at/all\"\n".to_owned(), 1, "cannot serve the files of"),
+        (format!("root = '{root}'\n[[route]]\npath = \"/\"\necho = true\n"), 1, "match the same"),
+    ] {
+        let refused = Configured::with(&text).refused();
+        assert!(refused.0 == line && refused.1.contains(reason), "{text}: {refused:?}");
+    }
+}
+
+#[test]
 fn the_shipped_file_serves_and_so_do_its_examples() {
     let shipped = Configured::with(DEFAULT_FILE);
     assert_eq!(shipped.plan().application, Application::Demo);
@@ -350,9 +377,10 @@ fn the_shipped_file_serves_and_so_do_its_examples() {
     let examples: String = routes.lines().filter_map(example).collect();
     let file = Configured::with(&examples);
     std::fs::write(file.folder.path().join("robots.txt"), "User-agent: *\n").unwrap();
+    std::fs::create_dir(file.folder.path().join("public")).unwrap();
     let Application::Routes(specs) = file.plan().application else { panic!("it has routes") };
-    assert_eq!(specs.len(), 6);
-    assert_eq!((specs[5].method, &specs[5].answer), (Method::Post, &Answer::Echo));
+    assert_eq!(specs.len(), 7);
+    assert_eq!((specs[6].method, &specs[6].answer), (Method::Post, &Answer::Echo));
 }
 
 #[test]
@@ -362,8 +390,9 @@ fn the_example_of_the_readme_is_right() {
     let example = blocks.into_iter().find(|block| block.contains("[[route]]")).unwrap();
     let file = Configured::with(example);
     std::fs::write(file.folder.path().join("robots.txt"), "").unwrap();
+    std::fs::create_dir(file.folder.path().join("public")).unwrap();
     let Application::Routes(specs) = file.plan().application else { panic!("it has routes") };
-    assert_eq!(specs.len(), 3);
+    assert_eq!(specs.len(), 4);
 }
 
 const ROUTES: &str = r#"

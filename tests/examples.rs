@@ -135,6 +135,19 @@ fn arena_answers_as_its_rules_demand() {
 }
 
 #[test]
+fn static_site_serves_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "home").unwrap();
+    let words = [folder.path().to_str().unwrap()];
+    let example = Example::start_with("static_site", "127.0.78.7", &words);
+    let mut client = example.connect();
+    assert_eq!(client.get("/").text(), "home");
+    assert_eq!(client.get("/../etc/passwd").status, 404);
+    drop(client);
+    example.interrupt();
+}
+
+#[test]
 fn state_is_each_workers_own() {
     let example = Example::start("state", "127.0.78.2");
     let workers = example.connect().get("/worker").json()["of"].as_u64().unwrap();

@@ -55,4 +55,6 @@ replays! {
     command_lines_give_a_plan_or_a_reason: config;
     proxy_headers_are_read_as_their_document_says: proxy_header;
     clients_hide_nothing_that_proxies_add: forwarded;
+    parts_lie_within_the_whole: range;
+    preconditions_are_judged_in_their_order: conditional;
 }

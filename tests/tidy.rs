@@ -22,7 +22,7 @@ const ROOMS: [(&str, u8, &str); 17] = [
     ("api", 2, "mem wire report"),
     ("doctor", 2, "sys report"),
     ("proto", 3, "mem wire report api"),
-    ("app", 3, "wire report api"),
+    ("app", 3, "sys mem wire report api"),
     ("worker", 4, "sys mem wire report api proto"),
     ("testing", 4, "sys mem wire report api proto app"),
     ("control", 5, "sys mem wire report api proto app worker"),
@@ -433,7 +433,7 @@ finds! {
     finds_a_number_after_a_const_parameter:
         "src/worker/a.rs", "/// A.\nfn a<const N: usize>() { b(4096) }" => "4096";
     finds_an_import_upwards: "src/wire/a.rs", "use crate::proto::A;" => "wire (floor 1)";
-    finds_an_import_in_a_group: "src/app/a.rs", "use crate::{api, sys::{B, C}};" => "`sys`";
+    finds_an_import_in_a_group: "src/api/a.rs", "use crate::{mem, sys::{B, C}};" => "`sys`";
     finds_an_inline_import: "src/app/a.rs", "fn a() { crate::worker::b(); }" => "app (floor 3)";
     finds_an_import_sideways: "src/proto/a.rs", "use crate::app::A;" => "`app`";
     finds_an_import_past_the_room: "src/mem/mod.rs", "use super::worker::A;" => "`worker`";

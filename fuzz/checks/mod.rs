@@ -2,12 +2,14 @@
 //! targets and the replay in tests/fuzz_corpus.rs call the same; knows nothing of who calls.
 
 pub mod chunked;
+pub mod conditional;
 pub mod config;
 pub mod connection;
 pub mod forwarded;
 pub mod head;
 pub mod head_differential;
 pub mod proxy_header;
+pub mod range;
 pub mod target;
 
 mod application;

@@ -3,11 +3,13 @@
 
 mod blocking;
 mod error;
+mod field_lines;
 mod handler;
 mod later;
 mod measured;
 mod outbox;
 mod panicked;
+mod persist;
 mod pulse;
 mod reply;
 mod request;
@@ -18,11 +20,13 @@ mod worker_info;
 
 pub use blocking::{Blocking, Job, NoBlocking};
 pub use error::{Error, HandlerResult};
+pub use field_lines::FieldLines;
 pub use handler::Handler;
 pub use later::{Delivery, Home, Later, Parcel, PendingWake, Promise, Remote, RequestKey, Waker};
 pub use measured::{Ask, Measured, Told, Wanted};
-pub use outbox::{Asked, Outbox, Outcome, Persist, Promised, StreamFraming, Streamed};
+pub use outbox::{Asked, Outbox, Outcome, Promised, StreamFraming, Streamed};
 pub use panicked::panic_message;
+pub use persist::Persist;
 pub use pulse::{Beat, NO_ROUTE, Place, Pulse, RouteSlot};
 pub use reply::Reply;
 pub use request::{Params, Request, RequestParts, accepts_json};

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Error, Later, Piece, Promise, Pull, Remote, RequestKey, Source, Timing};
+use super::{
+    Error, FieldLines, Later, Persist, Piece, Promise, Pull, Remote, RequestKey, Source, Timing,
+};
 use crate::limits::{INLINE_BODY_BYTES_MAX, PIECE_BYTES, QUEUE_BYTES, SPARE_BODY_BYTES_MAX};
 use crate::mem::{Bytes, SendQueue};
 use crate::wire::date::DateText;
@@ -11,17 +13,6 @@ use crate::wire::encode::{self, ContentType, Opening};
 use crate::wire::head::Version;
 use crate::wire::refusal::Refusal;
 use crate::wire::status::Status;
-
-/// What an answer says about its connection (RFC 9112 section 9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Persist {
-    /// Stays open, as HTTP/1.1 does unless told otherwise.
-    KeepAlive,
-    /// Stays open, which a client of HTTP/1.0 must be told.
-    KeepAlive10,
-    /// Closes after this answer.
-    Close,
-}
 
 /// What an answer must know of its request.
 #[derive(Clone, Copy, Debug)]
@@ -272,7 +263,7 @@ impl Outbox {
         self.answer.status = Status::SERVICE_UNAVAILABLE;
         let out = self.queue.tail();
         out.extend_from_slice(&self.overloaded);
-        push_connection(out, self.answer.asked.persist);
+        self.answer.asked.persist.push(out);
         out.extend_from_slice(b"\r\n");
         self.answer.outcome = Outcome::Answered;
     }
@@ -322,6 +313,11 @@ impl Outbox {
     pub(super) fn add_field(&mut self, name: &str, value: &[u8]) {
         self.answer.has_content_type |= name.eq_ignore_ascii_case("content-type");
         encode::field(&mut self.fields, name.as_bytes(), value);
+    }
+
+    pub(super) fn add_lines(&mut self, lines: &FieldLines) {
+        self.answer.has_content_type |= lines.has_content_type();
+        self.fields.extend_from_slice(lines.as_bytes());
     }
 
     pub(super) fn close_after_answer(&mut self) {
@@ -476,7 +472,7 @@ impl Outbox {
         if framing == StreamFraming::Chunked && has_body {
             out.extend_from_slice(encode::CHUNKED);
         }
-        push_connection(out, self.answer.asked.persist);
+        self.answer.asked.persist.push(out);
         if !self.fields.is_empty() {
             out.extend_from_slice(&self.fields);
         }
@@ -484,16 +480,6 @@ impl Outbox {
             timing.write(out);
         }
         out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// Appends what an answer says about its connection, if it says anything.
-#[inline]
-fn push_connection(out: &mut Vec<u8>, persist: Persist) {
-    match persist {
-        Persist::KeepAlive => {}
-        Persist::KeepAlive10 => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-        Persist::Close => out.extend_from_slice(b"Connection: close\r\n"),
     }
 }
 

@@ -233,6 +233,12 @@ impl<'a> Request<'a> {
             .map_err(|_| Error::bad_request(format!("the path's `{name}` is not UTF-8")))
     }
 
+    /// The route's parameter `name` as sent, but for escapes that mean no more than their
+    /// character.
+    pub fn param_raw(&self, name: &str) -> Option<&'a [u8]> {
+        self.params.iter().find(|(candidate, _)| *candidate == name).map(|(_, raw)| *raw)
+    }
+
     /// The first query parameter `name`, decoded; `+` is a blank.
     pub fn query(&self, name: &str) -> Option<Cow<'a, str>> {
         self.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value)

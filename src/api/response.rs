@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbox::Outbox;
-use super::{Error, HandlerResult, Later, Source};
+use super::{Error, FieldLines, HandlerResult, Later, Source};
 use crate::mem::Bytes;
 use crate::wire::encode::{self, ContentType};
 use crate::wire::status::Status;
@@ -117,6 +117,13 @@ impl<'a> Response<'a> {
             None => self.outbox.add_field(name, value),
             fault => self.fault = fault,
         }
+        self
+    }
+
+    /// Adds fields that were checked before.
+    #[must_use]
+    pub fn fields(self, lines: &FieldLines) -> Response<'a> {
+        self.outbox.add_lines(lines);
         self
     }
 

@@ -67,6 +67,28 @@ impl<'a> Piece<'a> {
         self.room = self.room.saturating_sub(bytes.len());
         self.bytes.extend_from_slice(bytes);
     }
+
+    /// Appends what `read` puts at the begin of a space of `len` bytes, as it returns how many.
+    ///
+    /// # Errors
+    /// That of `read`; nothing is then appended.
+    ///
+    /// # Panics
+    /// If `read` returns more than `len`.
+    pub fn push_with(
+        &mut self,
+        len: usize,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let before = self.bytes.len();
+        self.bytes.resize(before + len, 0);
+        let result = read(&mut self.bytes[before..]);
+        let taken = *result.as_ref().unwrap_or(&0);
+        assert!(taken <= len, "more than there is space for");
+        self.bytes.truncate(before + taken);
+        self.room = self.room.saturating_sub(taken);
+        result
+    }
 }
 
 impl io::Write for Piece<'_> {
@@ -140,5 +162,19 @@ mod tests {
         write!(piece, "{}", 123_456).unwrap();
         assert_eq!(piece.room(), 0);
         assert_eq!(bytes, b"before abc123456");
+    }
+
+    #[test]
+    fn a_piece_keeps_what_was_read_and_nothing_of_what_failed() {
+        let mut bytes = b"a".to_vec();
+        let mut piece = Piece::new(&mut bytes, 5);
+        let read = |space: &mut [u8]| {
+            space[..2].copy_from_slice(b"bc");
+            Ok(2)
+        };
+        assert_eq!(piece.push_with(4, read).unwrap(), 2);
+        assert!(piece.push_with(4, |_| Err(io::ErrorKind::NotFound.into())).is_err());
+        assert_eq!(piece.room(), 3);
+        assert_eq!(bytes, b"abc");
     }
 }

@@ -1,9 +1,11 @@
 //! An application made of data: routes with fixed answers, redirections, echoes, health checks.
 //! Knows nothing of where the data was read.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Router;
+use super::files::Files;
 use super::welcome::{echo, welcome};
 use crate::api::{Handler, HandlerResult, Response, WorkerInfo, field_fault};
 use crate::limits::INLINE_BODY_BYTES_MAX;
@@ -35,6 +37,8 @@ pub struct RouteSpec {
 pub enum Answer {
     /// The request's body, with the type it came with.
     Echo,
+    /// The files beneath a directory, at every path beneath the route's.
+    Files(PathBuf),
     /// Always the same.
     Fixed(Fixed),
     /// `200 OK`, even while the worker is overloaded.
@@ -60,7 +64,7 @@ impl Answer {
     /// Why it could not be sent, if it could not.
     fn fault(&self) -> Option<String> {
         let fixed = match self {
-            Answer::Echo | Answer::Health => return None,
+            Answer::Echo | Answer::Files(_) | Answer::Health => return None,
             Answer::Redirect(_, location) => return field_fault("Location", location.as_bytes()),
             Answer::Fixed(fixed) => fixed,
         };
@@ -79,7 +83,10 @@ impl Answer {
 pub fn check(routes: &[RouteSpec]) -> Result<(), (usize, String)> {
     let mut built = Router::new();
     for (index, route) in routes.iter().enumerate() {
-        built = built.route(route.method, &route.path, |_, response| response.empty());
+        built = match &route.answer {
+            Answer::Files(directory) => built.files(&route.path, Files::at(directory)),
+            _ => built.route(route.method, &route.path, |_, response| response.empty()),
+        };
         built.check().map_err(|fault| (index, fault))?;
         if let Some(fault) = route.answer.fault() {
             return Err((
@@ -102,6 +109,7 @@ pub fn factory(application: Application) -> impl Fn(&WorkerInfo) -> Router + Sen
 fn with_route(router: Router, RouteSpec { method, path, answer }: &RouteSpec) -> Router {
     match answer {
         Answer::Echo => router.route(*method, path, echo),
+        Answer::Files(directory) => router.files(path, Files::at(directory)),
         Answer::Fixed(fixed) => {
             let fixed = fixed.of_a_worker();
             router.route(*method, path, move |_, response| fixed.send(response))

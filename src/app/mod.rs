@@ -3,6 +3,7 @@
 
 #[cfg(feature = "cli")]
 pub mod configured;
+pub mod files;
 mod latency;
 mod route_tree;
 mod router;

@@ -2,7 +2,10 @@
 //! Knows nothing of how requests arrive or answers leave.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
 
+use super::files::{Files, redirect};
 use super::route_tree::{PatternFault, Routes, Values};
 use crate::api::{Error, Handler, HandlerResult, Intake, Params, Request, Response, Sink};
 use crate::wire::head::Method;
@@ -111,6 +114,25 @@ impl Router {
         }
         self.has_uploads = true;
         self
+    }
+
+    /// Answers GET and HEAD for every path beneath `prefix` with a file of `files`. A directory
+    /// that cannot be served is an error at start.
+    #[must_use]
+    pub fn files(mut self, prefix: &str, files: Files) -> Router {
+        if let Some(fault) = files.fault() {
+            self.fault.get_or_insert_with(|| fault.to_owned());
+        }
+        let prefix = prefix.trim_end_matches('/');
+        let files = Rc::new(RefCell::new(files));
+        let router = if prefix.is_empty() { self } else { self.get(prefix, redirect) };
+        [format!("{prefix}/"), format!("{prefix}/{{*path}}")].iter().fold(router, |router, path| {
+            let files = Rc::clone(&files);
+            router.get(path, move |request, response| {
+                let path = request.param_raw("path").unwrap_or_default();
+                files.borrow_mut().answer(path, request, response)
+            })
+        })
     }
 
     /// Has the routes of `pattern`, as they were or will be given, answer even while the worker is

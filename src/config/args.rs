@@ -24,6 +24,15 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "CORELANE_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
+    /// Serve the files of this directory
+    ///
+    /// In place of the demonstration, and beside the routes of a configuration file, which go
+    /// first. Nothing outside it and no hidden file is served; index.html answers for a
+    /// directory.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_ROOT", value_name = "DIR")]
+    pub(super) root: Option<PathBuf>,
+
     /// Listen here; may be repeated
     ///
     /// 127.0.0.1:8080, [::1]:8080 or localhost:8080 (a name's first IPv4 address or else its

@@ -28,7 +28,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches};
@@ -46,9 +46,10 @@ use self::merge::{InForce, PlanFault};
 pub use self::upgrade_args::UpgradeOrder;
 pub use self::url::Url;
 pub use self::values::ValueError;
-use crate::app::configured::Application;
+use crate::app::configured::{self, Answer, Application, RouteSpec};
 use crate::limits;
 use crate::settings::{Settings, SettingsError};
+use crate::wire::head::Method;
 
 /// What the program is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -213,6 +214,10 @@ fn plan(
         // A smaller head alone is a whole wish: nobody should have to name the target too.
         args.target_bytes_max.0 = args.target_bytes_max.0.min(args.head_bytes_max.0);
     }
+    let application = match &args.root {
+        Some(root) => with_root(root, application)?,
+        None => application,
+    };
     let settings = settings(&args);
     settings.validate().map_err(|error| out_of_bounds(&error))?;
     Ok(ServePlan {
@@ -229,6 +234,25 @@ fn plan(
         admin,
         settings,
     })
+}
+
+/// The routes of `application`, the demonstration's left out, and the files of a directory.
+fn with_root(root: &Path, application: Application) -> Result<Application, PlanFault> {
+    let mut routes = match application {
+        Application::Demo => Vec::new(),
+        Application::Routes(routes) => routes,
+    };
+    let answer = Answer::Files(root.to_owned());
+    routes.push(RouteSpec { method: Method::Get, path: "/".to_owned(), answer });
+    match configured::check(&routes) {
+        Ok(()) => Ok(Application::Routes(routes)),
+        Err((_, reason)) => Err(PlanFault {
+            name: "root".to_owned(),
+            value: Some(root.display().to_string()),
+            reason: format!(": {reason}"),
+            hint: "a directory that the server may read".to_owned(),
+        }),
+    }
 }
 
 fn out_of_bounds(error: &SettingsError) -> PlanFault {

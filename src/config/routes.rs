@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::{DeArray, DeTable, DeValue};
@@ -11,6 +11,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::Exit;
 use super::file::{Source, in_order, is_setting};
 use crate::app::configured::{Answer, Fixed, RouteSpec};
+use crate::app::files::Files;
 use crate::limits::ROUTE_BODY_BYTES_MAX;
 use crate::wire::head::Method;
 use crate::wire::status::Status;
@@ -29,7 +30,7 @@ const KEYS: [&str; 10] = [
 ];
 
 /// Those of [`KEYS`] that make an answer.
-const ANSWERS: &str = "`body`, `body-file`, `status`, `redirect`, `echo` or `health`";
+const ANSWERS: &str = "`body`, `body-file`, `status`, `redirect`, `files`, `echo` or `health`";
 
 const REDIRECTIONS: [Status; 5] = [
     Status::MOVED_PERMANENTLY,
@@ -48,6 +49,7 @@ struct Written {
     fields: Option<Vec<(String, String)>>,
     body: Option<(Arc<[u8]>, bool)>,
     redirect: Option<String>,
+    files: Option<PathBuf>,
     echoes: bool,
     is_health: bool,
 }
@@ -103,10 +105,7 @@ fn written(source: &Source<'_>, table: &DeTable<'_>) -> Result<Written, Exit> {
             "redirect" => written.redirect = Some(text()?.to_owned()),
             "echo" => written.echoes = switch()?,
             "health" => written.is_health = switch()?,
-            "files" => {
-                let hint = "`body-file` serves one file; a folder is for a server in front";
-                return Err(source.fault(span, "`files` is not supported in this version", hint));
-            }
+            "files" => written.files = Some(directory(source, span.clone(), text()?)?),
             _ if !KEYS.contains(&name) && is_setting(name) => {
                 let hint = "move it above the first `[[route]]`";
                 let reason = format!("`{name}` belongs to the server and stands in a route");
@@ -154,18 +153,31 @@ fn contents(source: &Source<'_>, span: Range<usize>, name: &str) -> Result<Arc<[
     Ok(bytes.into())
 }
 
+/// A folder of files that can be served, whose name is taken from that of the configuration.
+fn directory(source: &Source<'_>, span: Range<usize>, name: &str) -> Result<PathBuf, Exit> {
+    let path = source.path.parent().unwrap_or(Path::new("")).join(name);
+    match Files::at(&path).fault() {
+        None => Ok(path),
+        Some(fault) => {
+            let hint = "a path is taken from the folder of the configuration file";
+            Err(source.fault(span, fault, hint))
+        }
+    }
+}
+
 fn route(
     source: &Source<'_>,
     written: Written,
     span: Range<usize>,
 ) -> Result<(usize, RouteSpec), Exit> {
-    let Written { path, method, status, fields, body, redirect, echoes, is_health } = written;
+    let Written { path, method, status, fields, body, redirect, files, echoes, is_health } =
+        written;
     let Some((path, at)) = path else {
         return Err(source.fault(span, "a route without `path`", "such as `path = \"/hello\"`"));
     };
     let fault = |reason: &str, hint: &str| Err(source.fault(at.clone(), reason, hint));
     let is_fixed = body.is_some() || fields.is_some() || (status.is_some() && redirect.is_none());
-    let answers = [is_fixed, redirect.is_some(), echoes, is_health];
+    let answers = [is_fixed, redirect.is_some(), files.is_some(), echoes, is_health];
     match answers.iter().filter(|answers| **answers).count() {
         0 => {
             return fault(
@@ -176,10 +188,19 @@ fn route(
         1 => {}
         _ => {
             let reason = format!("the route {path} has more than one answer");
-            return fault(&reason, "one of a fixed answer, `redirect`, `echo` and `health`");
+            return fault(
+                &reason,
+                "one of a fixed answer, `redirect`, `files`, `echo` and `health`",
+            );
         }
     }
-    let answer = if let Some(location) = redirect {
+    if files.is_some() && method.is_some_and(|method| method != Method::Get) {
+        let hint = "leave `method` out: GET and HEAD are answered";
+        return fault("`files` answers no other method", hint);
+    }
+    let answer = if let Some(directory) = files {
+        Answer::Files(directory)
+    } else if let Some(location) = redirect {
         let (status, at) = status.unwrap_or((Status::FOUND, at.clone()));
         if !REDIRECTIONS.contains(&status) {
             return Err(source.unexpected(at, "status", "301, 302, 303, 307 or 308"));

@@ -1,7 +1,9 @@
 //! Formats on the wire as pure functions from bytes to values and back.
 //! Knows no sockets, no clocks, no buffers, and no setting that changes a meaning.
 
+pub mod accept_encoding;
 pub mod chunked;
+pub mod conditional;
 pub mod date;
 pub mod encode;
 pub mod forwarded;
@@ -9,6 +11,7 @@ pub mod framing;
 pub mod head;
 pub mod parse;
 pub mod proxy_header;
+pub mod range;
 pub mod refusal;
 pub mod response_parse;
 pub mod scan;
