@@ -30,6 +30,7 @@
 //! |---|---|
 //! | to start, stop, drain and reload a server | [`Server`], [`Running`], [`Reloader`] |
 //! | to choose handlers by method and path | [`Router`] |
+//! | to put something before many of them | [`Router::with`], [`Router::group`], [`Hook`] |
 //! | to read a request | [`Request`] |
 //! | to answer one | [`Response`], [`Status`], [`Bytes`] |
 //! | to answer from another thread, later | [`Response::later`], [`Later`], [`Reply`] |
@@ -144,8 +145,8 @@ pub mod config;
 pub mod control;
 
 pub use api::{
-    Error, Handler, HandlerResult, Later, Piece, Pull, Reply, Request, Responded, Response, Sink,
-    Source, Taken, Waker, WorkerInfo,
+    Error, Fields, Handler, HandlerResult, Hook, Later, Next, Piece, Pull, Reply, Request,
+    Responded, Response, Sink, Source, Taken, Waker, WorkerInfo,
 };
 pub use app::Router;
 pub use control::{Reloader, Result, Running, Server, StartError};

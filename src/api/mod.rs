@@ -4,6 +4,7 @@
 mod blocking;
 mod error;
 mod handler;
+mod hook;
 mod later;
 mod measured;
 mod outbox;
@@ -19,6 +20,8 @@ mod worker_info;
 pub use blocking::{Blocking, Job, NoBlocking};
 pub use error::{Error, HandlerResult};
 pub use handler::Handler;
+pub(crate) use hook::Named;
+pub use hook::{Fields, Hook, Next};
 pub use later::{Delivery, Home, Later, Parcel, PendingWake, Promise, Remote, RequestKey, Waker};
 pub use measured::{Ask, Measured, Told, Wanted};
 pub use outbox::{Asked, Outbox, Outcome, Persist, Promised, StreamFraming, Streamed};

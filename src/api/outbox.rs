@@ -1,6 +1,7 @@
 //! Where answers are written: one a worker, lent to one request after the other.
 //! Knows nothing of the kernel; the worker sends what is queued here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Error, Later, Piece, Promise, Pull, Remote, RequestKey, Source, Timing};
@@ -57,6 +58,7 @@ pub struct Promised {
     /// How long it may take, if the handler said so.
     pub time: Option<Duration>,
     fields: Vec<u8>,
+    kept: usize,
     has_content_type: bool,
     timing: Option<Timing>,
 }
@@ -89,6 +91,8 @@ impl std::fmt::Debug for Streamed {
 struct Answer {
     asked: Asked,
     has_content_type: bool,
+    /// Bytes of the fields, from the begin, that stay if an error takes the answer's place.
+    kept: usize,
     status: Status,
     outcome: Outcome,
     /// There if the client is told what its request took.
@@ -98,7 +102,7 @@ struct Answer {
 impl Answer {
     fn to(asked: Asked) -> Answer {
         let (status, outcome) = (Status::OK, Outcome::Open);
-        Answer { asked, has_content_type: false, status, outcome, timing: None }
+        Answer { asked, has_content_type: false, kept: 0, status, outcome, timing: None }
     }
 }
 
@@ -183,6 +187,7 @@ impl Outbox {
     pub fn resume(&mut self, asked: Asked, promised: Promised) {
         self.begin(asked);
         self.fields = promised.fields;
+        self.answer.kept = promised.kept;
         self.answer.has_content_type = promised.has_content_type;
         self.answer.timing = promised.timing;
     }
@@ -228,11 +233,16 @@ impl Outbox {
     /// Answers the request begun with `error`, in place of anything prepared for it.
     pub fn answer_error(&mut self, error: &Error, as_json: bool) {
         self.discard_prepared();
-        if let Some((name, value)) = error.header()
-            && encode::is_token(name.as_bytes())
-            && encode::is_field_value(value.as_bytes())
-        {
-            self.add_field(name, value.as_bytes());
+        self.fields.extend_from_slice(error.lines());
+        for (name, value) in error.headers() {
+            if encode::is_token(name.as_bytes()) && encode::is_field_value(value.as_bytes()) {
+                self.add_field(name, value.as_bytes());
+            }
+        }
+        if let Some(page) = error.page() {
+            self.answer.status = error.status();
+            self.answer_large(ContentType::Html, Bytes::Shared(Arc::clone(page)));
+            return;
         }
         self.answer_message(error.status(), error.message(), as_json);
     }
@@ -296,10 +306,20 @@ impl Outbox {
         self.rendered = body;
     }
 
-    /// Gives up the fields of an answer that will not be given.
+    /// Gives up the fields of an answer that will not be given, but for those of hooks.
     fn discard_prepared(&mut self) {
-        self.fields.clear();
+        self.fields.truncate(self.answer.kept);
         self.answer.has_content_type = false;
+    }
+
+    /// Keeps the lines that `set` appends, whatever is answered.
+    pub(super) fn keep_fields<T>(&mut self, set: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let start = self.fields.len();
+        let set = set(&mut self.fields);
+        let len = self.fields.len() - start;
+        self.fields[self.answer.kept..].rotate_right(len);
+        self.answer.kept += len;
+        set
     }
 
     pub(super) fn add_field(&mut self, name: &str, value: &[u8]) {
@@ -428,6 +448,7 @@ impl Outbox {
             promise,
             time,
             fields: std::mem::take(&mut self.fields),
+            kept: self.answer.kept,
             has_content_type: self.answer.has_content_type,
             timing: self.answer.timing,
         });
@@ -479,8 +500,6 @@ fn push_connection(out: &mut Vec<u8>, persist: Persist) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::{Home, NoBlocking, Parcel, Response};
     use super::*;
 

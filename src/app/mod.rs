@@ -3,11 +3,14 @@
 
 #[cfg(feature = "cli")]
 pub mod configured;
+mod group;
+mod hooks;
 mod latency;
 mod route_tree;
 mod router;
 #[cfg(feature = "cli")]
 pub mod welcome;
 
+pub use group::RouteLine;
 pub use latency::{LATENCY_SCHEMA, latency, latency_json};
 pub use router::Router;
