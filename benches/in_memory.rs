@@ -14,7 +14,7 @@ use corelane::api::{Home, NoBlocking, Outbox, Parcel, Pulse, Remote};
 use corelane::app::welcome::welcome;
 use corelane::clock::{Clock, Moment};
 use corelane::proto::http1::{Assembly, Context, Http1};
-use corelane::proto::{Tally, Watch};
+use corelane::proto::{Scribe, Tally, Watch};
 use corelane::{Router, Settings};
 
 const PLAINTEXT: &str = "GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
@@ -98,6 +98,7 @@ impl Bench {
             is_overdue: false,
             is_blocked: false,
             watch: Watch::default(),
+            scribe: Scribe::default(),
         }));
         let len = self.outbox.queue.unsent();
         self.outbox.queue.consume(len);

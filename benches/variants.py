@@ -29,6 +29,10 @@ KEEP = FIELDS + ["Connection: keep-alive"]
 MODES["many"] = (1_000, KEEP, [], [])
 TRAINING = ["keep-alive", "pipelined", "close"]
 
+# In memory, for it is the server that is measured; and never longer than by one run.
+LOG = ["--access-log", f"/dev/shm/corelane-access-{os.getpid()}.log", "--access-log-format"]
+FRESH_LOG = ["sh", "-c", 'rm -f "$0"; exec "$@"', LOG[1]]
+
 QUICK_ACK = """        let on: libc::c_int = 1;
         // SAFETY: the option's value is an integer that lives through the call.
         unsafe {
@@ -110,6 +114,10 @@ VARIANTS = {
                     TRAINING),
     "no-sampling": ("stages are not sampled", [], "", ["--stage-sampling", "0"],
                     ["keep-alive", "pipelined"]),
+    "access-log": ("the access log on, combined", [], "", [*LOG, "combined"],
+                   ["keep-alive", "pipelined"]),
+    "access-log-json": ("the access log on, JSON", [], "", [*LOG, "json"],
+                        ["keep-alive", "pipelined"]),
     "defer-accept": ("TCP_DEFER_ACCEPT", [], "", ["--defer-accept", "on"], ["close"]),
 }
 
@@ -123,6 +131,8 @@ def main():
     for name in options.variant or VARIANTS:
         _, changes, rustc, flags, _ = VARIANTS[name]
         servers[name] = [get(name) if changes or rustc else program, *SERVE, *flags]
+        if LOG[1] in flags:
+            servers[name] = [*FRESH_LOG, *servers[name]]
     if options.build:
         return 0
     trouble = []
@@ -136,6 +146,7 @@ def main():
             print(f" {name}: {VARIANTS[name][0]}")
             label = f"{name}/as it is"
             compare(label, servers[name], plain, options.pairs, mode, options, trouble)
+    pathlib.Path(LOG[1]).unlink(missing_ok=True)
     return warn(trouble)
 
 

@@ -31,6 +31,7 @@
 //! | to start, stop, drain and reload a server | [`Server`], [`Running`], [`Reloader`] |
 //! | to choose handlers by method and path | [`Router`] |
 //! | to put something before many of them | [`Router::with`], [`Router::group`], [`Hook`] |
+//! | ready-made hooks: CORS, credentials, rates | [`app::middleware`] |
 //! | to read a request | [`Request`] |
 //! | to answer one | [`Response`], [`Status`], [`Bytes`] |
 //! | to answer from another thread, later | [`Response::later`], [`Later`], [`Reply`] |
@@ -87,6 +88,9 @@
 //! | `busy_poll` | never | the worker sleeps, and its wake costs 10 to 40 µs |
 //! | `stage_sampling` | 1 of 64 requests | the stages of the others are not timed |
 //! | `server_timing` | off | answers do not tell what they took |
+//! | `access_log` | none | answers are counted, and not listed |
+//! | `access_log_format` | `Combined` | `Json`: an object a line |
+//! | `access_log_sample` | 1: every answer | the others have no line |
 //!
 //! Bounds that are not settings stand in [`limits`], each with its reason.
 //!
@@ -151,7 +155,7 @@ pub use api::{
 pub use app::Router;
 pub use control::{Reloader, Result, Running, Server, StartError};
 pub use mem::Bytes;
-pub use settings::{Balance, ClientAddressField, Network, Settings, WhenFull};
+pub use settings::{AccessLogFormat, Balance, ClientAddressField, Network, Settings, WhenFull};
 pub use testing::TestClient;
 pub use wire::head::{Method, Version};
 pub use wire::status::Status;

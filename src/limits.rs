@@ -298,6 +298,12 @@ pub const ADMIN_SEND_MS: u64 = 5_000;
 /// that nobody reads, so that it is noticed in seconds.
 pub const ADMIN_NOTSENT_BYTES: u32 = 4 * 1024;
 
+/// Addresses whose requests a worker counts for one rate limit: half a megabyte.
+pub const RATE_ADDRESSES_MAX: usize = 16_384;
+
+/// Nanoseconds between two looks through all of them for those that need not be counted.
+pub const RATE_SWEEP_NANOS: u64 = 100_000_000;
+
 /// Pages that are shown live at once.
 pub const EVENT_CLIENTS_MAX: usize = 16;
 
@@ -306,6 +312,31 @@ pub const EVENT_INTERVAL_MS: u64 = 1_000;
 
 /// Bytes of the stack of the thread that makes the events.
 pub const EVENT_STACK_BYTES: usize = 512 * 1024;
+
+/// Bytes of a batch of records of the access log: some hundreds of requests.
+pub const ACCESS_LOG_BATCH_BYTES: usize = 64 * 1024;
+
+/// Such batches of a worker, wherever they are: 8 MiB, in which a disk may stand still for a
+/// third of a second at 200,000 requests a second. They are made when they are needed.
+pub const ACCESS_LOG_BATCHES: usize = 128;
+
+/// Milliseconds for which a record waits for others before the writer has it, at most.
+pub const ACCESS_LOG_INTERVAL_MS: u64 = 100;
+
+/// Bytes of a target in the access log; what is longer is shortened there.
+pub const ACCESS_LOG_TARGET_BYTES: usize = 2 * 1024;
+
+/// Bytes of a field in the access log; what is longer is shortened there.
+pub const ACCESS_LOG_FIELD_BYTES: usize = 512;
+
+/// Bytes of lines that are written at once, at least while there are as many.
+pub const ACCESS_LOG_WRITE_BYTES: usize = 64 * 1024;
+
+/// Milliseconds that the end of a server waits for the last lines to be written.
+pub const ACCESS_LOG_END_MS: u64 = 5_000;
+
+/// Milliseconds between two lines of the event log about one access log that fails.
+pub const ACCESS_LOG_WARN_MS: u64 = 10_000;
 
 /// Highest service time a histogram tells apart, in nanoseconds (60 s); above, it saturates.
 pub const LATENCY_MAX_NS: u64 = 60_000_000_000;

@@ -4,6 +4,7 @@
 mod network;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use network::{Network, NetworkError};
@@ -154,6 +155,13 @@ pub struct Settings {
     pub server_timing: bool,
     /// Value of the `Server` field; `None` leaves it out. Default `corelane`.
     pub server_name: Option<String>,
+    /// The file in which every answer has a line, appended to; `-` is standard output. Default
+    /// none: what clients asked is theirs, and the disk yours.
+    pub access_log: Option<PathBuf>,
+    /// How such a line is written. Default [`AccessLogFormat::Combined`], which every tool reads.
+    pub access_log_format: AccessLogFormat,
+    /// Of how many answers one has a line, drawn by lot. Default 1: all of them.
+    pub access_log_sample: u32,
 }
 
 impl Default for Settings {
@@ -200,8 +208,20 @@ impl Default for Settings {
             stage_sampling: 64,
             server_timing: false,
             server_name: Some("corelane".to_owned()),
+            access_log: None,
+            access_log_format: AccessLogFormat::Combined,
+            access_log_sample: 1,
         }
     }
+}
+
+/// How a line of the access log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// As Apache and nginx write it: the common log format with `Referer` and `User-Agent`.
+    Combined,
+    /// An object of JSON.
+    Json,
 }
 
 /// What happens to newcomers while no more connections are taken.
@@ -318,6 +338,7 @@ impl Settings {
         within("pipelined_max", self.pipelined_max, 1, 1 << 20)?;
         within("backlog", self.backlog as usize, 1, 1 << 20)?;
         within("blocking_queue_max", self.blocking_queue_max, 0, 1 << 20)?;
+        within("access_log_sample", self.access_log_sample as usize, 1, 1 << 30)?;
         for (name, time) in [
             ("head_time", self.head_time),
             ("body_time", self.body_time),

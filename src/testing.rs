@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::api::{Blocking, Handler, Home, Job, Outbox, Parcel, Pulse, Remote};
 use crate::clock::Moment;
 use crate::proto::http1::{Assembly, Context, Http1};
-use crate::proto::{Tally, Want, Watch};
+use crate::proto::{Scribe, Tally, Want, Watch};
 use crate::settings::Settings;
 use crate::wire::chunked::{ChunkedDecoder, Step};
 use crate::wire::head::Method;
@@ -159,6 +159,7 @@ impl<H: Handler> TestClient<H> {
                 is_overdue: false,
                 is_blocked: false,
                 watch: Watch::default(),
+                scribe: Scribe::default(),
             };
             want = match parcel {
                 Some(Parcel::Answer(request, answer)) => {

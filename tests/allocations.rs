@@ -64,7 +64,11 @@ struct User<'a> {
 }
 
 fn server() -> Running {
-    serve(Settings::default(), |_| {
+    server_with(Settings::default())
+}
+
+fn server_with(settings: Settings) -> Running {
+    serve(settings, |_| {
         let mut hits = 0_u64;
         Router::new()
             .get("/", |_, res| res.text("Hello, World!"))
@@ -253,6 +257,27 @@ fn a_request_in_two_pieces_allocates_nothing() {
     let before = calls(&mut observer);
     (0..2_000).for_each(|_| round());
     assert_eq!(calls(&mut observer), before, "(allocated, freed) by 4,000 requests");
+}
+
+/// The batches change hands and are filled again; there are so many at most, made when the writer
+/// is behind.
+#[test]
+fn an_access_log_allocates_its_batches_and_nothing_for_a_request() {
+    let mut settings = Settings::default();
+    settings.access_log = Some("/dev/null".into());
+    let server = server_with(settings);
+    let mut client = Client::to(&server);
+    let batch = get("/users/1234567").repeat(16);
+    let round = |client: &mut Client| {
+        client.send(&batch);
+        (0..16).for_each(|_| assert_eq!(client.answer().status, 200));
+    };
+    (0..1_000).for_each(|_| round(&mut client));
+    let (before, _) = calls(&mut client);
+    (0..1_000).for_each(|_| round(&mut client));
+    let (after, _) = calls(&mut client);
+    let most = 2 * corelane::limits::ACCESS_LOG_BATCHES as u64;
+    assert!(after - before <= most, "{} allocations by 16,000 requests", after - before);
 }
 
 #[test]

@@ -13,7 +13,9 @@ use corelane::config::{
     Command, Exit, LogFormat, LogLevel, ReportFormat, ServePlan, Stream, parse,
 };
 use corelane::limits;
-use corelane::settings::{Balance, ClientAddressField, Network, Settings, WhenFull};
+use corelane::settings::{
+    AccessLogFormat, Balance, ClientAddressField, Network, Settings, WhenFull,
+};
 
 fn try_parse(line: &str) -> Result<ServePlan, Exit> {
     let words = std::iter::once("corelane").chain(line.split_whitespace());
@@ -96,7 +98,8 @@ fn every_setting_has_its_flag() {
          --memory-max 8m --requests-max 100 --receive-rate-min 1000 --send-rate-min 2000 \
          --later-time 3s --lifetime-max 30m --rate-time 4s --overload-delay 40ms \
          --overload-interval 200ms --busy-poll auto --stage-sampling 7 --server-timing on \
-         --balance round-robin --defer-accept on --lame-duck 7s",
+         --balance round-robin --defer-accept on --lame-duck 7s --access-log /var/log/a \
+         --access-log-format json --access-log-sample 3",
     )
     .settings;
     let mut expected = Settings::default();
@@ -142,7 +145,28 @@ fn every_setting_has_its_flag() {
     expected.stage_sampling = 7;
     expected.server_timing = true;
     expected.balance = Balance::RoundRobin;
+    expected.access_log = Some("/var/log/a".into());
+    expected.access_log_format = AccessLogFormat::Json;
+    expected.access_log_sample = 3;
     assert_eq!(settings, expected);
+}
+
+#[test]
+fn an_access_log_goes_to_a_file_or_to_standard_output() {
+    let log = |line: &str| plan(line).settings.access_log;
+    assert_eq!(log("--access-log off"), None);
+    assert_eq!(log("--access-log -"), Some("-".into()));
+    assert_eq!(log("--access-log ./off"), Some("./off".into()));
+    assert_eq!(
+        refused("--access-log="),
+        "error: `--access-log \"\"`: no file\n\
+         hint: `off`, `-` for standard output, or a file\n"
+    );
+    assert_eq!(
+        refused("--access-log-sample 0"),
+        "error: `--access-log-sample`: 0 is not between 1 and 1073741824\n\
+         hint: left out, it is 1\n"
+    );
 }
 
 #[test]
@@ -323,6 +347,9 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("workers", "one for each CPU that may be used".to_owned()),
         ("pin", "on".to_owned()),
         ("report", "text".to_owned()),
+        ("access-log", "off".to_owned()),
+        ("access-log-format", "combined".to_owned()),
+        ("access-log-sample", settings.access_log_sample.to_string()),
         ("head-bytes-max", size(settings.head_bytes_max as u64)),
         ("fields-max", settings.fields_max.to_string()),
         ("target-bytes-max", size(settings.target_bytes_max as u64)),

@@ -116,7 +116,7 @@ fn expect_deaf<H: Handler>(machine: &mut Machine<H>, reason: CloseReason) {
     let (sent, requests) = (machine.sent.len(), machine.tally.requests);
     assert_eq!(machine.receive(GET).1, Want::Close(reason));
     assert_eq!(machine.peer_closed(), Want::Close(reason));
-    assert_eq!(machine.protocol.on_failed(), Want::Close(reason));
+    assert_eq!(machine.failed(), Want::Close(reason));
     assert_eq!((machine.sent.len(), machine.tally.requests), (sent, requests));
 }
 
@@ -349,7 +349,7 @@ fn a_peer_that_ends_inside_a_request_is_refused() {
 fn a_broken_connection_is_not_answered() {
     let mut machine = machine();
     machine.feed(POST);
-    assert_eq!(machine.protocol.on_failed(), Want::Close(CloseReason::Failed));
+    assert_eq!(machine.failed(), Want::Close(CloseReason::Failed));
     assert!(machine.sent.is_empty());
     expect_deaf(&mut machine, CloseReason::Failed);
 }

@@ -105,7 +105,7 @@ fn a_peer_that_ended_is_not_listened_to_until_its_answer_is_given() {
 fn a_connection_that_breaks_tells_the_holder_of_its_promise() {
     let (mut machine, promised) = promising();
     machine.feed(GET);
-    assert_eq!(machine.protocol.on_failed(), Want::Close(CloseReason::Failed));
+    assert_eq!(machine.failed(), Want::Close(CloseReason::Failed));
     assert!(promised.borrow()[0].is_client_gone());
 }
 

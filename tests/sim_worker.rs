@@ -16,6 +16,8 @@ mod sim_elsewhere;
 mod sim_faults;
 #[path = "support/sim_kernel.rs"]
 mod sim_kernel;
+#[path = "support/sim_log.rs"]
+mod sim_log;
 #[path = "support/sim_overload.rs"]
 mod sim_overload;
 #[path = "support/sim_pace.rs"]

@@ -104,7 +104,7 @@ _corelane() {
 
     case "${cmd}" in
         corelane)
-            opts="-h -V --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help --version bench config doctor health report serve upgrade help"
+            opts="-h -V --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help --version bench config doctor health report serve upgrade help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -147,6 +147,18 @@ _corelane() {
                     return 0
                     ;;
                 --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-log-format)
+                    COMPREPLY=($(compgen -W "combined json" -- "${cur}"))
+                    return 0
+                    ;;
+                --access-log-sample)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -470,7 +482,7 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__config__subcmd__check)
-            opts="-h --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
+            opts="-h --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -513,6 +525,18 @@ _corelane() {
                     return 0
                     ;;
                 --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-log-format)
+                    COMPREPLY=($(compgen -W "combined json" -- "${cur}"))
+                    return 0
+                    ;;
+                --access-log-sample)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -772,7 +796,7 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__config__subcmd__print)
-            opts="-h --json --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
+            opts="-h --json --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -815,6 +839,18 @@ _corelane() {
                     return 0
                     ;;
                 --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-log-format)
+                    COMPREPLY=($(compgen -W "combined json" -- "${cur}"))
+                    return 0
+                    ;;
+                --access-log-sample)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1212,7 +1248,7 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__serve)
-            opts="-h --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
+            opts="-h --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1255,6 +1291,18 @@ _corelane() {
                     return 0
                     ;;
                 --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-log-format)
+                    COMPREPLY=($(compgen -W "combined json" -- "${cur}"))
+                    return 0
+                    ;;
+                --access-log-sample)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

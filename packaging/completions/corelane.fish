@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_corelane_global_optspecs
-    string join \n config= listen= admin= workers= pin= report= hgrm= log-level= log-format= log-file= head-bytes-max= fields-max= target-bytes-max= body-bytes-max= upload-bytes-max= memory-max= requests-max= receive-rate-min= send-rate-min= connections-max= connections-full= connections-soft-max= connections-per-address-max= pipelined-max= balance= backlog= notsent-bytes= defer-accept= busy-poll= blocking-queue-max= head-time= body-time= idle-time= send-time= later-time= overload-delay= overload-interval= lifetime-max= rate-time= user-timeout= linger-time= lame-duck= drain-time= drain-idle-time= stall-time= proxy-protocol-from= trusted-proxies= client-address-field= stage-sampling= server-timing= server-name= h/help V/version
+    string join \n config= listen= admin= workers= pin= report= hgrm= log-level= log-format= log-file= access-log= access-log-format= access-log-sample= head-bytes-max= fields-max= target-bytes-max= body-bytes-max= upload-bytes-max= memory-max= requests-max= receive-rate-min= send-rate-min= connections-max= connections-full= connections-soft-max= connections-per-address-max= pipelined-max= balance= backlog= notsent-bytes= defer-accept= busy-poll= blocking-queue-max= head-time= body-time= idle-time= send-time= later-time= overload-delay= overload-interval= lifetime-max= rate-time= user-timeout= linger-time= lame-duck= drain-time= drain-idle-time= stall-time= proxy-protocol-from= trusted-proxies= client-address-field= stage-sampling= server-timing= server-name= h/help V/version
 end
 
 function __fish_corelane_needs_command
@@ -42,6 +42,10 @@ off\t'Nothing'"
 complete -c corelane -n "__fish_corelane_needs_command" -l log-format -d 'How it is logged' -r -f -a "text\t'Words for people'
 json\t'An object a line for programs'"
 complete -c corelane -n "__fish_corelane_needs_command" -l log-file -d 'Where it is logged [default: standard error]' -r -F
+complete -c corelane -n "__fish_corelane_needs_command" -l access-log -d 'Where each answer has a line' -r
+complete -c corelane -n "__fish_corelane_needs_command" -l access-log-format -d 'How such a line is written' -r -f -a "combined\t''
+json\t''"
+complete -c corelane -n "__fish_corelane_needs_command" -l access-log-sample -d 'Of how many answers one has a line' -r
 complete -c corelane -n "__fish_corelane_needs_command" -l head-bytes-max -d 'Bytes of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_needs_command" -l fields-max -d 'Fields of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_needs_command" -l target-bytes-max -d 'Bytes of a request\'s target; beyond: 414' -r
@@ -149,6 +153,10 @@ off\t'Nothing'"
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l log-format -d 'How it is logged' -r -f -a "text\t'Words for people'
 json\t'An object a line for programs'"
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l log-file -d 'Where it is logged [default: standard error]' -r -F
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l access-log -d 'Where each answer has a line' -r
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l access-log-format -d 'How such a line is written' -r -f -a "combined\t''
+json\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l access-log-sample -d 'Of how many answers one has a line' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l head-bytes-max -d 'Bytes of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l fields-max -d 'Fields of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l target-bytes-max -d 'Bytes of a request\'s target; beyond: 414' -r
@@ -214,6 +222,10 @@ off\t'Nothing'"
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l log-format -d 'How it is logged' -r -f -a "text\t'Words for people'
 json\t'An object a line for programs'"
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l log-file -d 'Where it is logged [default: standard error]' -r -F
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l access-log -d 'Where each answer has a line' -r
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l access-log-format -d 'How such a line is written' -r -f -a "combined\t''
+json\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l access-log-sample -d 'Of how many answers one has a line' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l head-bytes-max -d 'Bytes of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l fields-max -d 'Fields of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l target-bytes-max -d 'Bytes of a request\'s target; beyond: 414' -r
@@ -292,6 +304,10 @@ off\t'Nothing'"
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l log-format -d 'How it is logged' -r -f -a "text\t'Words for people'
 json\t'An object a line for programs'"
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l log-file -d 'Where it is logged [default: standard error]' -r -F
+complete -c corelane -n "__fish_corelane_using_subcommand serve" -l access-log -d 'Where each answer has a line' -r
+complete -c corelane -n "__fish_corelane_using_subcommand serve" -l access-log-format -d 'How such a line is written' -r -f -a "combined\t''
+json\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand serve" -l access-log-sample -d 'Of how many answers one has a line' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l head-bytes-max -d 'Bytes of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l fields-max -d 'Fields of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l target-bytes-max -d 'Bytes of a request\'s target; beyond: 414' -r

@@ -1,7 +1,8 @@
 //! Where answers are written: one a worker, lent to one request after the other.
 //! Knows nothing of the kernel; the worker sends what is queued here.
 
-use std::sync::Arc;
+mod failure;
+
 use std::time::Duration;
 
 use super::{Error, Later, Piece, Promise, Pull, Remote, RequestKey, Source, Timing};
@@ -10,7 +11,6 @@ use crate::mem::{Bytes, SendQueue};
 use crate::wire::date::DateText;
 use crate::wire::encode::{self, ContentType, Opening};
 use crate::wire::head::Version;
-use crate::wire::refusal::Refusal;
 use crate::wire::status::Status;
 
 /// What an answer says about its connection (RFC 9112 section 9).
@@ -78,6 +78,15 @@ pub enum StreamFraming {
 pub struct Streamed {
     source: Box<dyn Source>,
     framing: StreamFraming,
+    /// Bytes of it that were queued.
+    queued: u64,
+}
+
+impl Streamed {
+    /// Bytes of the body that were queued, without what frames them.
+    pub fn queued(&self) -> u64 {
+        self.queued
+    }
 }
 
 impl std::fmt::Debug for Streamed {
@@ -95,6 +104,8 @@ struct Answer {
     kept: usize,
     status: Status,
     outcome: Outcome,
+    /// Bytes of the body that were queued with the head.
+    body_bytes: u64,
     /// There if the client is told what its request took.
     timing: Option<Timing>,
 }
@@ -102,7 +113,8 @@ struct Answer {
 impl Answer {
     fn to(asked: Asked) -> Answer {
         let (status, outcome) = (Status::OK, Outcome::Open);
-        Answer { asked, has_content_type: false, kept: 0, status, outcome, timing: None }
+        let (kept, body_bytes) = (0, 0);
+        Answer { asked, has_content_type: false, kept, status, outcome, body_bytes, timing: None }
     }
 }
 
@@ -219,6 +231,12 @@ impl Outbox {
         self.answer.status
     }
 
+    /// Bytes of the body of the answer begun last that were queued with its head.
+    #[inline]
+    pub fn body_bytes(&self) -> u64 {
+        self.answer.body_bytes
+    }
+
     /// What the answer says of the connection.
     #[inline]
     pub fn persist(&self) -> Persist {
@@ -228,88 +246,6 @@ impl Outbox {
     /// Appends the interim answer that asks for the body.
     pub fn push_continue(&mut self) {
         self.queue.tail().extend_from_slice(encode::CONTINUE);
-    }
-
-    /// Answers the request begun with `error`, in place of anything prepared for it.
-    pub fn answer_error(&mut self, error: &Error, as_json: bool) {
-        self.discard_prepared();
-        self.fields.extend_from_slice(error.lines());
-        for (name, value) in error.headers() {
-            if encode::is_token(name.as_bytes()) && encode::is_field_value(value.as_bytes()) {
-                self.add_field(name, value.as_bytes());
-            }
-        }
-        if let Some(page) = error.page() {
-            self.answer.status = error.status();
-            self.answer_large(ContentType::Html, Bytes::Shared(Arc::clone(page)));
-            return;
-        }
-        self.answer_message(error.status(), error.message(), as_json);
-    }
-
-    /// Answers a request that broke a rule; what is known of it is not believed. The connection
-    /// closes.
-    pub fn answer_refusal(&mut self, refusal: Refusal, head_only: bool, as_json: bool) {
-        self.answer.outcome = Outcome::Answered;
-        let (persist, version) = (Persist::Close, Version::Http11);
-        self.begin(Asked { persist, head_only, version, key: RequestKey::default() });
-        if refusal.status() == Status::SERVICE_UNAVAILABLE {
-            self.add_field("Retry-After", b"1");
-        }
-        self.answer_message(refusal.status(), refusal.message(), as_json);
-    }
-
-    /// Answers 503 to the request begun, in the cheapest way there is.
-    pub fn answer_overloaded(&mut self) {
-        debug_assert_eq!(self.answer.outcome, Outcome::Open, "only what is not answered");
-        self.answer.status = Status::SERVICE_UNAVAILABLE;
-        let out = self.queue.tail();
-        out.extend_from_slice(&self.overloaded);
-        push_connection(out, self.answer.asked.persist);
-        out.extend_from_slice(b"\r\n");
-        self.answer.outcome = Outcome::Answered;
-    }
-
-    /// Answers 500 in place of a handler that panicked, unless it had answered before. The
-    /// connection closes.
-    pub fn answer_panic(&mut self, as_json: bool) {
-        self.answer.asked.persist = Persist::Close;
-        if self.answer.outcome == Outcome::Promised {
-            self.promised = None;
-            self.answer.outcome = Outcome::Open;
-        }
-        if self.answer.outcome == Outcome::Open {
-            self.discard_prepared();
-            self.answer_message(Status::INTERNAL_SERVER_ERROR, "internal server error", as_json);
-        }
-    }
-
-    fn answer_message(&mut self, status: Status, message: &str, as_json: bool) {
-        debug_assert_eq!(self.answer.outcome, Outcome::Open, "only what is not answered");
-        self.answer.status = status;
-        let mut body = std::mem::take(&mut self.rendered);
-        body.clear();
-        if as_json {
-            body.extend_from_slice(b"{\"error\":{\"status\":");
-            body.extend_from_slice(itoa::Buffer::new().format(status.code()).as_bytes());
-            body.extend_from_slice(b",\"message\":\"");
-            encode::json_inside(&mut body, message);
-            body.extend_from_slice(b"\"}}");
-            self.answer(ContentType::Json, &body);
-        } else {
-            body.extend_from_slice(status.to_string().as_bytes());
-            body.extend_from_slice(b"\n");
-            body.extend_from_slice(message.as_bytes());
-            body.extend_from_slice(b"\n");
-            self.answer(ContentType::Text, &body);
-        }
-        self.rendered = body;
-    }
-
-    /// Gives up the fields of an answer that will not be given, but for those of hooks.
-    fn discard_prepared(&mut self) {
-        self.fields.truncate(self.answer.kept);
-        self.answer.has_content_type = false;
     }
 
     /// Keeps the lines that `set` appends, whatever is answered.
@@ -362,6 +298,7 @@ impl Outbox {
     pub(super) fn answer(&mut self, content_type: ContentType, body: &[u8]) {
         self.write_head(content_type, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
+            self.answer.body_bytes = body.len() as u64;
             if body.len() <= INLINE_BODY_BYTES_MAX {
                 self.queue.tail().extend_from_slice(body);
             } else {
@@ -379,6 +316,7 @@ impl Outbox {
         }
         self.write_head(content_type, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
+            self.answer.body_bytes = body.len() as u64;
             self.queue.push_large(body);
         }
         self.answer.outcome = Outcome::Answered;
@@ -402,7 +340,7 @@ impl Outbox {
         self.write_head(content_type, framing);
         if self.sends_body() && framing != StreamFraming::Length(0) {
             self.answer.outcome = Outcome::Streamed;
-            self.streamed = Some(Streamed { source, framing });
+            self.streamed = Some(Streamed { source, framing, queued: 0 });
         } else {
             self.answer.outcome = Outcome::Answered;
         }
@@ -434,6 +372,7 @@ impl Outbox {
             }
             StreamFraming::UntilClose => out.extend_from_slice(piece),
         }
+        streamed.queued += piece.len() as u64;
         if self.rendered.capacity() > SPARE_BODY_BYTES_MAX {
             self.rendered = Vec::new();
         }
@@ -500,6 +439,8 @@ fn push_connection(out: &mut Vec<u8>, persist: Persist) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::{Home, NoBlocking, Parcel, Response};
     use super::*;
 

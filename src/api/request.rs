@@ -58,6 +58,11 @@ impl<'a> Request<'a> {
         Request { parts, params: &[], route }
     }
 
+    /// Where its parts lie.
+    pub(crate) fn parts(&self) -> &'a RequestParts<'a> {
+        self.parts
+    }
+
     /// The same request with the parameters its route matched.
     #[inline]
     #[must_use]

@@ -6,6 +6,7 @@ pub mod configured;
 mod group;
 mod hooks;
 mod latency;
+pub mod middleware;
 mod route_tree;
 mod router;
 #[cfg(feature = "cli")]

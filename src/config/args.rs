@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use super::access_log_args::AccessLogArgs;
 use super::choices::{AddressField, Full, LogFormat, LogLevel, ReportFormat, Switch};
 use super::values::{
     AdminAddress, BalanceName, Polling, Size, Time, listen_address, network, number, workers,
@@ -72,6 +73,9 @@ pub(super) struct ServeArgs {
     /// Lines are appended. SIGUSR1 opens it anew, for who renamed it.
     #[arg(long, env = "CORELANE_LOG_FILE", value_name = "FILE")]
     pub(super) log_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) access_log: AccessLogArgs,
 
     /// Bytes of a request's head; beyond: 431
     #[arg(long, env = "CORELANE_HEAD_BYTES_MAX", value_name = "SIZE", help_heading = LIMITS)]
@@ -368,7 +372,7 @@ const TIMES: &str = "Times";
 const PROXIES: &str = "Proxies";
 const ANSWERS: &str = "Answers";
 
-static DEFAULTS: LazyLock<Settings> = LazyLock::new(Settings::default);
+pub(super) static DEFAULTS: LazyLock<Settings> = LazyLock::new(Settings::default);
 
 fn size(bytes: usize) -> Size {
     Size(bytes as u64)

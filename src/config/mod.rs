@@ -1,6 +1,7 @@
 //! Raw arguments, variables and a file in, a validated command out. Knows nothing of workers and
 //! of what runs the command, prints nothing and ends no process.
 
+mod access_log_args;
 mod args;
 #[cfg(feature = "bench")]
 mod bench_args;
@@ -317,6 +318,9 @@ fn settings(args: &ServeArgs) -> Settings {
         busy_poll: args.busy_poll.0,
         stage_sampling: args.stage_sampling,
         defer_accept: args.defer_accept == Switch::On,
+        access_log: args.access_log.file.0.clone(),
+        access_log_format: args.access_log.format.into(),
+        access_log_sample: args.access_log.sample,
         server_timing: args.server_timing == Switch::On,
         notsent_bytes: u32::try_from(args.notsent_bytes.0).unwrap_or(u32::MAX),
         server_name: Some(args.server_name.clone()).filter(|name| !name.is_empty()),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use crate::settings::SettingsError;
 use crate::sys::BindError;
@@ -15,6 +16,8 @@ pub type Result<T, E = StartError> = std::result::Result<T, E>;
 /// Its `Debug` is for the operator too, since that is what a `main` that returns it prints.
 #[non_exhaustive]
 pub enum StartError {
+    /// The access log cannot be opened.
+    AccessLog(PathBuf, io::Error),
     /// An address could not be resolved.
     Address(String, io::Error),
     /// The application is not fit to run; the reason is the application's.
@@ -45,6 +48,11 @@ impl StartError {
     /// What to do about it, where there is something to do.
     pub fn hint(&self) -> Option<String> {
         match self {
+            StartError::AccessLog(..) => {
+                let what = "name a file in a folder that may be written, or `-` for standard output; a \
+                            pipe needs its reader first";
+                Some(what.to_owned())
+            }
             StartError::Address(..) => {
                 Some("an address is HOST:PORT, as 127.0.0.1:8080 or [::]:8080".to_owned())
             }
@@ -88,6 +96,9 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            StartError::AccessLog(path, error) => {
+                write!(f, "cannot open the access log {}: {error}", path.display())
+            }
             StartError::Address(address, error) => write!(f, "cannot resolve {address}: {error}"),
             StartError::Application(reason) => write!(f, "the application cannot run: {reason}"),
             StartError::Bind(error) => error.fmt(f),
@@ -120,7 +131,8 @@ impl fmt::Debug for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StartError::Address(_, error)
+            StartError::AccessLog(_, error)
+            | StartError::Address(_, error)
             | StartError::Kernel(_, error)
             | StartError::Steering(error) => Some(error),
             StartError::Bind(error) => Some(error),

@@ -1,6 +1,7 @@
 //! Start, signals, drain, and the merging of what the workers measured.
 //! Knows nothing of the inside of a protocol.
 
+mod access_log;
 mod admin;
 mod attendant;
 mod balancing;

@@ -82,6 +82,7 @@ fn changeable(mut new: Settings, current: &Settings) -> (Settings, Vec<&'static 
             })*
         };
     }
+    keep! { access_log access_log_format }
     keep! { backlog balance blocking_queue_max busy_poll connections_max defer_accept }
     keep! { lame_duck notsent_bytes server_name stage_sampling stall_time user_timeout }
     (new, names)

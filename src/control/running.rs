@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::BlockingPool;
 use super::Result;
+use super::access_log::AccessLog;
 use super::ends::Ends;
 use super::handover::Estate;
 use super::listening::Listening;
@@ -17,7 +18,7 @@ use crate::api::{Board, ServerStatus};
 use crate::report::{DrainAccount, Latencies, ServerReport, Stage, Summary, WorkerRow};
 use crate::settings::Balance;
 use crate::sys::EventFd;
-use crate::worker::Stats;
+use crate::worker::{Lane, Stats};
 
 /// Under which name requests are counted that no route matched.
 pub(super) const NO_ROUTE_NAME: &str = "(no route)";
@@ -51,6 +52,8 @@ pub struct Running {
     supervisor: Option<Supervisor>,
     life: Arc<Life>,
     lame_duck: Duration,
+    /// Ends when every worker has, so that it has all of their lines.
+    access_log: Option<AccessLog>,
     /// The admin listener, which tells of the end and ends after it.
     admin: Option<Box<Running>>,
 }
@@ -68,6 +71,7 @@ impl Running {
             supervisor: None,
             life: Arc::default(),
             lame_duck: Duration::ZERO,
+            access_log: None,
             admin: None,
         }
     }
@@ -162,6 +166,15 @@ impl Running {
         self.lame_duck = lame_duck;
     }
 
+    /// Where worker number `index` leaves the records of its answers, if they are wanted.
+    pub(super) fn lane(&self, index: usize) -> Option<Arc<Lane>> {
+        self.access_log.as_ref().map(|log| log.lane(index))
+    }
+
+    pub(super) fn set_access_log(&mut self, log: Option<AccessLog>) {
+        self.access_log = log;
+    }
+
     pub(super) fn lame_duck(&self) -> Duration {
         self.lame_duck
     }
@@ -232,6 +245,14 @@ impl Running {
         self.ends.end(drains);
     }
 
+    /// Opens the access log again, for its file was renamed: what is on its way there is still
+    /// written to the old one. Without an access log, nothing happens.
+    pub fn reopen_access_log(&self) {
+        if let Some(log) = &self.access_log {
+            log.reopen();
+        }
+    }
+
     /// Waits for every worker to end, and returns what they counted and measured.
     ///
     /// # Errors
@@ -252,6 +273,8 @@ impl Running {
                 EndedWorker { place, stats, routes, stalls: status.stalls }
             })
             .collect();
+        // Its counts are in the report.
+        drop(self.access_log.take());
         let ended = Ended { uptime: status.uptime, balance: self.balance, workers };
         if let Some(account) = ended.drain_account() {
             let DrainAccount { open, finished, idle, left, cut, failed } = account;

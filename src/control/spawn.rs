@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
+use super::access_log::AccessLog;
 use super::admin::{self, Overview};
 use super::balancing::Balancing;
 use super::blocking::BlockingPool;
@@ -23,7 +24,7 @@ use crate::api::{Blocking, Board, Handler, WorkerInfo, panic_message};
 use crate::clock::Clock;
 use crate::settings::{Balance, Settings};
 use crate::sys::{self, Kernel, Linux, Listener, Stream, Tuning};
-use crate::worker::{ChangeSlot, Part, Post, Worker, WorkerParts, mailbox};
+use crate::worker::{ChangeSlot, Lane, Part, Post, Worker, WorkerParts, mailbox};
 
 /// What workers are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
     let blocking = Arc::new(BlockingPool::new(plan.blocking_threads, queue_max));
     let mut running = Running::new(Arc::clone(&board), Arc::clone(&ends), Arc::clone(&blocking));
     let life = running.life();
+    running.set_access_log(AccessLog::start(&plan.settings, clock, plan.cpus.len())?);
     let overview = Arc::new(Overview::new(Arc::clone(&board), Arc::clone(&life)));
     // First, so that who asks learns that the others are starting; but last where the server
     // before still tells of its own.
@@ -109,6 +111,7 @@ pub(super) fn start<H: Handler + 'static>(plan: Plan, factory: &Factory<H>) -> R
             in_force: listening.balancing().in_force(),
             part: listening.balancing().part(index),
             changes: Arc::default(),
+            lane: running.lane(index),
             parts: WorkerParts {
                 index,
                 settings: plan.settings.clone(),
@@ -213,6 +216,8 @@ struct Seed<H> {
     in_force: Balance,
     part: Part<Stream>,
     changes: Arc<ChangeSlot<H>>,
+    /// Where it leaves the records of its answers, if they are wanted.
+    lane: Option<Arc<Lane>>,
     parts: WorkerParts,
 }
 
@@ -306,9 +311,12 @@ impl<H: Handler> Seed<H> {
             .share()
             .map_err(|error| StartError::Kernel("duplicate an epoll instance", error))?;
         let (post, mailbox) = mailbox(kernel.waker());
-        let worker = Worker::new(kernel, handler, self.parts, mailbox)
+        let mut worker = Worker::new(kernel, handler, self.parts, mailbox)
             .taking_part(self.part)
             .reloading(self.changes);
+        if let Some(lane) = self.lane {
+            worker = worker.logging_to(lane);
+        }
         Ok((worker, Started { post, addresses, cpu, instance, listeners: shared }))
     }
 

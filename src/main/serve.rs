@@ -66,8 +66,9 @@ impl Operator<Router> for Program {
         reload(&mut self.plan, reloader, self.log);
     }
 
-    fn reopen_logs(&mut self, _: &Running) {
+    fn reopen_logs(&mut self, running: &Running) {
         self.log.reopen();
+        running.reopen_access_log();
     }
 }
 

@@ -4,10 +4,12 @@
 mod close_reason;
 pub mod http1;
 mod laps;
+mod ledger;
 mod tally;
 
 pub use close_reason::CloseReason;
 pub use laps::{Laps, Watch};
+pub use ledger::{Answered, Entry, Extent, Kept, Ledger, Scribe, Why};
 pub use tally::Tally;
 
 /// What a protocol asks of its worker next. Whether bytes wait to be sent is not part of it:

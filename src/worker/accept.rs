@@ -10,7 +10,7 @@ use super::{STEP_TIME, Stats, Worker};
 use crate::api::{Asked, Error, Handler, Outbox, Persist, RequestKey};
 use crate::clock::Moment;
 use crate::limits::{ACCEPT_LOG_INTERVAL_MS, ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN};
-use crate::proto::CloseReason;
+use crate::proto::{Answered, CloseReason, Entry, Why};
 use crate::settings::WhenFull;
 use crate::sys::{AcceptFailure, Interest, Kernel, Readiness, Token};
 use crate::wire::head::Version;
@@ -159,7 +159,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// Finds a place for a connection that was accepted, or turns it away.
     pub(super) fn admit(&mut self, stream: K::Stream, peer: SocketAddr) {
         if !self.per_address.enter(peer.ip()) {
-            self.turn_away(&stream, CloseReason::AddressLimit);
+            self.turn_away(&stream, peer, CloseReason::AddressLimit);
             return;
         }
         if self.connections.len() >= self.room.soft_max() {
@@ -167,7 +167,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
         if self.connections.is_full() {
             self.per_address.leave(peer.ip());
-            self.turn_away(&stream, CloseReason::ServerFull);
+            self.turn_away(&stream, peer, CloseReason::ServerFull);
             return;
         }
         let mut connection = Connection::new(stream, peer, self.now, self.now + self.lifetime());
@@ -178,14 +178,23 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     }
 
     /// The connection is dropped: it never had a slot to linger in.
-    fn turn_away(&mut self, stream: &K::Stream, reason: CloseReason) {
+    fn turn_away(&mut self, stream: &K::Stream, peer: SocketAddr, reason: CloseReason) {
         self.stats.close(reason);
         self.sharing.turned_away(self.connections.len(), self.now);
         if self.parts.settings.connections_full == WhenFull::Refuse {
             let space = self.assemblies.hot.block.space_mut();
             let (kernel, outbox) = (&mut self.kernel, &mut self.outbox);
-            answer_unavailable(kernel, stream, space, outbox, &mut self.stats);
+            if answer_unavailable(kernel, stream, space, outbox, &mut self.stats) {
+                self.note_turned_away(peer);
+            }
         }
+    }
+
+    /// Notes the answer that there was no room.
+    pub(super) fn note_turned_away(&mut self, peer: SocketAddr) {
+        let (status, body_bytes) = (self.outbox.status(), self.outbox.body_bytes());
+        let answered = Answered::declined(status, body_bytes, Why::NoRoom);
+        self.note_at_once(&Entry::to_nobody(peer, 0, answered));
     }
 
     fn log_pause(&mut self, error: &io::Error) {
@@ -228,14 +237,14 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 }
 
 /// Answers a connection that will be dropped. What it has sent is read into `space` and forgotten:
-/// closing with unread bytes would reset it (RFC 9112 section 9.6).
+/// closing with unread bytes would reset it (RFC 9112 section 9.6). Whether it was answered.
 pub(super) fn answer_unavailable<K: Kernel>(
     kernel: &mut K,
     stream: &K::Stream,
     space: &mut [u8],
     outbox: &mut Outbox,
     stats: &mut Stats,
-) {
+) -> bool {
     if let Ok(len) = kernel.receive(stream, space) {
         stats.bytes_received += len as u64;
     }
@@ -245,10 +254,12 @@ pub(super) fn answer_unavailable<K: Kernel>(
     let (persist, version, key) = (Persist::Close, Version::Http11, RequestKey::default());
     outbox.begin(Asked { persist, head_only: false, version, key });
     outbox.answer_error(&error, false);
-    if let Ok(len) = kernel.send(stream, &outbox.queue.segments()) {
+    let sent = kernel.send(stream, &outbox.queue.segments());
+    if let Ok(len) = sent {
         stats.bytes_sent += len as u64;
         stats.tally.turned_away();
         kernel.finish_sending(stream);
     }
     outbox.queue.clear();
+    sent.is_ok()
 }

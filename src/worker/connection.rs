@@ -39,6 +39,8 @@ pub(super) struct Backlog {
     pub(super) patience: Moment,
     /// Answers whose last byte is in it: their service time is not over.
     pub(super) unmeasured: u32,
+    /// Their records for the access log.
+    pub(super) records: Vec<u8>,
 }
 
 /// A socket address without the padding and the flow label of the usual type.

@@ -96,7 +96,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         if let Some(drain) = self.draining {
             next = next.min(drain.until);
         }
-        if let Some(due) = self.publish_due {
+        let log_due = self.access_log.as_ref().and_then(|log| log.due());
+        if let Some(due) = [self.publish_due, log_due].into_iter().flatten().min() {
             next = next.min(due);
         }
         (next != Moment::NEVER).then(|| next - self.now)

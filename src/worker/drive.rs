@@ -11,7 +11,7 @@ use crate::api::{Delivery, Handler, RequestKey};
 use crate::clock::Moment;
 use crate::mem::{Key, SendQueue};
 use crate::proto::http1::{Context, time_for};
-use crate::proto::{CloseReason, Laps, Want, Watch};
+use crate::proto::{CloseReason, Laps, Ledger, Scribe, Want, Watch};
 use crate::report;
 use crate::sys::{Interest, Kernel, Readiness, Token};
 
@@ -37,6 +37,8 @@ pub(super) struct Worked {
     answers: u64,
     want: Want,
     is_sampled: bool,
+    /// Bytes of the records of its answers.
+    records: usize,
 }
 
 /// How much of a queue the kernel took.
@@ -150,6 +152,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let watched = self.take_watched();
         let connection = self.connections.get_mut(key)?;
         let answers_before = self.stats.tally.answers;
+        let records_before = self.access_log.as_ref().map_or(0, |log| log.staged());
         let clock = self.parts.settings.server_timing.then(|| self.parts.board.clock());
         let (kernel, latencies) = (&mut self.kernel, &mut self.stats.latencies);
         let mut laps = watched.map(|watched| RequestLaps::new(kernel, latencies, clock, watched));
@@ -168,20 +171,22 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             is_overdue: matches!(event, Event::Overdue),
             is_blocked: connection.backlog.is_some(),
             watch: Watch::by(laps.as_mut().map(|laps| laps as &mut dyn Laps)),
+            scribe: Scribe::with(self.access_log.as_mut().map(|log| &mut **log as &mut dyn Ledger)),
         };
         let protocol = &mut connection.protocol;
         let want = match event {
             Event::Received | Event::Overdue => protocol.on_received(&mut cx),
             Event::PeerClosed => protocol.on_peer_closed(&mut cx),
-            Event::Failed => protocol.on_failed(),
+            Event::Failed => protocol.on_failed(&mut cx),
             Event::Deadline => protocol.on_deadline(&mut cx),
             Event::Delivered(number, answer) => protocol.on_delivered(&mut cx, number, answer),
             Event::Woken => protocol.on_woken(&mut cx),
         };
         let answers = self.stats.tally.answers - answers_before;
+        let records = self.access_log.as_ref().map_or(0, |log| log.staged()) - records_before;
         self.settle_assembly(key, want);
         let is_sampled = watched.is_some_and(|watched| watched.is_sampled);
-        Some(Worked { answers, want, is_sampled })
+        Some(Worked { answers, want, is_sampled, records })
     }
 
     /// The connection keeps the assembly if something is left in it, and only then.
@@ -205,12 +210,13 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     /// Sends what the outbox holds for a connection, and settles what comes next.
     #[inline]
     pub(super) fn send_answers(&mut self, key: Key, worked: Worked) {
-        let Worked { answers, want, is_sampled } = worked;
+        let Worked { answers, want, is_sampled, records } = worked;
         let Some(connection) = self.connections.get_mut(key) else { return };
         let queue = &mut self.outbox.queue;
         if let Some(backlog) = &mut connection.backlog {
             backlog.queue.append(queue);
             backlog.unmeasured += answers as u32;
+            Self::put_off_records(&mut self.access_log, backlog, records);
         } else if !queue.is_empty() {
             let before = queue.unsent();
             let begun = if is_sampled { self.kernel.lap() } else { self.lap };
@@ -222,17 +228,23 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             }
             match sent {
                 Sent::All => {
-                    self.stats.latencies.serve(self.lap.nanos_since(connection.seen), answers);
+                    let seen = connection.seen;
+                    self.stats.latencies.serve(self.lap.nanos_since(seen), answers);
+                    self.settle_records(records, seen, 0);
                 }
                 Sent::Part => {
-                    connection.backlog = Some(Box::new(Backlog {
+                    let backlog = connection.backlog.insert(Box::new(Backlog {
                         queue: queue.take_rest(),
                         patience: self.now + self.parts.settings.send_time,
                         unmeasured: answers as u32,
+                        records: Vec::new(),
                     }));
+                    Self::put_off_records(&mut self.access_log, backlog, records);
                 }
                 Sent::Failed => {
+                    let (seen, unsent) = (connection.seen, queue.unsent());
                     queue.clear();
+                    self.settle_records(records, seen, unsent);
                     self.free(key, CloseReason::Failed);
                     return;
                 }
@@ -240,6 +252,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         } else {
             // A handler that has promised its answer may have taken its time.
             self.lap = self.kernel.lap();
+            let seen = connection.seen;
+            self.settle_records(records, seen, 0);
         }
         self.settle(key, want);
     }
@@ -261,12 +275,15 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         match sent {
             Sent::All => {
                 let answers = u64::from(backlog.unmeasured);
+                let records = std::mem::take(&mut backlog.records);
                 connection.backlog = None;
                 connection.protocol.on_sent(settings, self.now);
-                let service = self.kernel.lap().nanos_since(connection.seen);
+                let (seen, end) = (connection.seen, connection.protocol.state().end());
+                let service = self.kernel.lap().nanos_since(seen);
                 self.stats.latencies.serve(service, answers);
+                self.settle_put_off(records, seen, 0);
                 // What was left in the block while the answers waited.
-                match connection.protocol.state().end() {
+                match end {
                     Some(reason) => self.settle(key, Want::Close(reason)),
                     None => self.step(key, Event::Received),
                 }
@@ -320,7 +337,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     pub(super) fn account(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let assembly = connection.assembly.as_ref().map_or(0, |assembly| assembly.held());
-        let backlog = connection.backlog.as_ref().map_or(0, |backlog| backlog.queue.held());
+        let backlog = connection.backlog.as_ref();
+        let backlog = backlog.map_or(0, |backlog| backlog.queue.held() + backlog.records.len());
         let held = (assembly + backlog).div_ceil(HELD_UNIT) as u32;
         if held != connection.held {
             self.held = self.held + u64::from(held) - u64::from(connection.held);
@@ -380,7 +398,8 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
     }
 
     pub(super) fn release(&mut self, key: Key) {
-        let Some(connection) = self.connections.remove(key) else { return };
+        let Some(mut connection) = self.connections.remove(key) else { return };
+        self.note_end(&mut connection);
         self.wheel.disarm(key.index());
         self.held -= u64::from(connection.held);
         self.per_address.leave(SocketAddr::from(connection.peer).ip());

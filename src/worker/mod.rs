@@ -2,6 +2,7 @@
 //! Knows no concrete application, no signals and no configuration files.
 
 mod accept;
+mod access_log;
 mod assemblies;
 mod balance;
 mod cohort;
@@ -26,6 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accept::Accepting;
+use access_log::AccessLog;
+pub use access_log::{Batch, Lane, LogCounts, Record, Text, records};
 use assemblies::Assemblies;
 use balance::Sharing;
 pub use balance::{Crew, Part};
@@ -130,6 +133,8 @@ pub struct Worker<K: Kernel, H> {
     surveys: VecDeque<Survey>,
     stopping: bool,
     stats: Stats,
+    /// There if its answers are noted.
+    access_log: Option<Box<AccessLog>>,
     publish_due: Option<Moment>,
     published: (u64, u64),
     publish_after: Moment,
@@ -172,6 +177,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             surveys: VecDeque::new(),
             stopping: false,
             stats: Stats::new(pulse.routes().len()),
+            access_log: None,
             publish_due: None,
             published: (0, 0),
             publish_after: now,
@@ -281,6 +287,9 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         self.expire_deadlines();
         self.adopt();
         self.publish_if_due();
+        if let Some(log) = &mut self.access_log {
+            log.pass_on_if_due(self.now);
+        }
         Ok(())
     }
 

@@ -92,9 +92,12 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         connection.assembly.as_mut().unwrap_or(&mut self.assemblies.hot).clear();
         let refuses = self.parts.settings.connections_full == WhenFull::Refuse;
         if reason == CloseReason::AddressLimit && refuses {
+            let peer = SocketAddr::from(connection.peer);
             let (stream, space) = (&connection.stream, self.assemblies.hot.block.space_mut());
             let (kernel, outbox) = (&mut self.kernel, &mut self.outbox);
-            answer_unavailable(kernel, stream, space, outbox, &mut self.stats);
+            if answer_unavailable(kernel, stream, space, outbox, &mut self.stats) {
+                self.note_turned_away(peer);
+            }
         }
         self.free(key, reason);
     }

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Worker;
+use super::access_log::renumber;
 use super::overload::Overload;
 use super::per_address::PerAddress;
 use super::room::Room;
@@ -115,8 +116,14 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             if let Some(assembly) = &mut connection.assembly {
                 assembly.renumber(&renumbered);
             }
+            if let Some(backlog) = &mut connection.backlog {
+                renumber(&mut backlog.records, &renumbered, NO_ROUTE);
+            }
         }
         self.pulse.name_routes(routes);
+        if let Some(log) = &mut self.access_log {
+            log.name_routes(self.pulse.routes());
+        }
     }
 
     fn go_on_with(&mut self, settings: Settings, memory_max: u64) {
@@ -126,6 +133,11 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         let overload = |settings: &Settings| (settings.overload_delay, settings.overload_interval);
         if overload(&before) != overload(settings) {
             self.overload = Overload::new(settings, self.now);
+        }
+        if before.access_log_sample != settings.access_log_sample
+            && let Some(log) = &mut self.access_log
+        {
+            log.sample(settings.access_log_sample, self.parts.index);
         }
         self.room = Room::new(settings, self.parts.connections_max);
         let keys = self.connections.keys().collect::<Vec<_>>();

@@ -1,6 +1,9 @@
 //! What one worker counts and measures: plain counters and histograms, with one writer.
 //! Knows nothing of how they are shown.
 
+use std::sync::Arc;
+
+use super::access_log::Lane;
 use crate::proto::{CloseReason, Tally};
 use crate::report::{Counts, DrainAccount, Latencies};
 use crate::wire::refusal::Refusal;
@@ -34,6 +37,8 @@ pub struct Stats {
     pub turns: u64,
     /// What requests and their stages took.
     pub latencies: Latencies,
+    /// Where its answers are noted, if they are.
+    pub(super) lane: Option<Arc<Lane>>,
     /// What is known of a drain, once one began.
     drained: Option<Box<Drained>>,
 }
@@ -66,6 +71,7 @@ impl Stats {
             closes: [0; CloseReason::ALL.len()],
             turns: 0,
             latencies: Latencies::default(),
+            lane: None,
             drained: None,
         }
     }
@@ -94,10 +100,14 @@ impl Stats {
     /// What is counted besides, in the order of its names.
     fn events(&self, stalls: u64) -> Vec<(&'static str, u64)> {
         let tally = &self.tally;
+        let log = self.lane.as_ref().map(|lane| lane.counts()).unwrap_or_default();
         vec![
             ("accept_aborted", self.accept_aborted),
             ("accept_exhausted", self.accept_exhausted),
             ("accept_failed", self.accept_failed),
+            ("access_log_dropped", log.dropped),
+            ("access_log_failed", log.failed),
+            ("access_log_written", log.written),
             ("connections_given", self.given),
             ("connections_taken", self.taken),
             ("handler_panics", tally.panics),

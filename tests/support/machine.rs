@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use corelane::api::{Delivery, Home, NoBlocking, Outbox, Parcel, Pulse, Remote};
 use corelane::clock::Moment;
 use corelane::proto::http1::{Assembly, Context, Http1};
-use corelane::proto::{Tally, Want, Watch};
+use corelane::proto::{Scribe, Tally, Want, Watch};
 use corelane::{Handler, Settings};
 
 /// The wall clock of every answer made here.
@@ -86,6 +86,7 @@ impl<H: Handler> Machine<H> {
             is_overdue: self.is_overdue,
             is_blocked: false,
             watch: Watch::default(),
+            scribe: Scribe::default(),
         };
         let want = event(&mut self.protocol, &mut cx);
         let queue = &mut self.outbox.queue;
@@ -133,6 +134,10 @@ impl<H: Handler> Machine<H> {
 
     pub(crate) fn peer_closed(&mut self) -> Want {
         self.event(Http1::on_peer_closed)
+    }
+
+    pub(crate) fn failed(&mut self) -> Want {
+        self.event(Http1::on_failed)
     }
 
     /// The moment has come that the machine named.

@@ -12,7 +12,7 @@ use corelane::clock::Clock;
 use corelane::proto::CloseReason;
 use corelane::sys::Kernel;
 use corelane::wire::refusal::Refusal;
-use corelane::worker::{Change, ChangeSlot, Mail, Part, Stats, Worker, WorkerParts, mailbox};
+use corelane::worker::{Change, ChangeSlot, Mail, Part, Post, Stats, Worker, WorkerParts, mailbox};
 use corelane::{Network, Settings, WhenFull, WorkerInfo};
 
 use crate::random::Random;
@@ -21,6 +21,7 @@ use crate::sim_client::{Expected, FIELDS_MAX, HEAD_BYTES_MAX, Script, TARGET_BYT
 use crate::sim_elsewhere::{Elsewhere, lock};
 use crate::sim_faults::{Counts, Faults};
 use crate::sim_kernel::{SimKernel, SimStream};
+use crate::sim_log::{judge_log, lane};
 use crate::sim_overload::Load;
 use crate::sim_pipe::{Abrupt, Pipe, Plan};
 use crate::sim_verdict::{Verdict, judge_pipe};
@@ -159,6 +160,10 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     let application = Application::new(&world);
     let worker = Worker::new(kernel, application, parts, mailbox);
     let mut worker = worker.taking_part(part(seed, &world)).reloading(changes);
+    let lane = lane(seed);
+    if let Some(lane) = &lane {
+        worker = worker.logging_to(Arc::clone(lane));
+    }
 
     let mut turns = 0;
     while !(worker.is_finished() || world.borrow().is_at_rest) {
@@ -174,13 +179,7 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     }
     if world.borrow().is_at_rest {
         judge_rest(&worker, &board)?;
-        post.send(Mail::Drain).map_err(|error| format!("{error:?}"))?;
-        for _ in 0..DRAIN_TURNS_MAX {
-            worker.turn().map_err(|error| error.to_string())?;
-        }
-        if !worker.is_finished() {
-            return Err("an empty worker does not end when it drains".to_owned());
-        }
+        end_at_rest(&mut worker, &post)?;
     }
     let was_stopped = world.borrow().is_stopped;
     let left = (worker.assemblies_leased(), worker.timers_armed(), worker.memory_held());
@@ -188,12 +187,23 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
         return Err(format!("leased, armed or held at the end: {left:?}"));
     }
     let (stats, _) = worker.finish();
+    judge_log(lane.as_deref(), &stats)?;
     // What was never done is given up now, when nobody waits for it.
     world.borrow_mut().end_turn();
     let forgotten = lock(&world.borrow().elsewhere).take_all();
     drop(forgotten);
     let sum = judge_end(&stats, &mut world.borrow_mut())?;
     Ok(Reached::of(&stats, &world.borrow().counts, &sum))
+}
+
+/// Has a worker without connections end.
+fn end_at_rest(worker: &mut Worker<SimKernel, Application>, post: &Post) -> Result<(), String> {
+    post.send(Mail::Drain).map_err(|error| format!("{error:?}"))?;
+    for _ in 0..DRAIN_TURNS_MAX {
+        worker.turn().map_err(|error| error.to_string())?;
+    }
+    let has_ended = worker.is_finished();
+    has_ended.then_some(()).ok_or("an empty worker does not end when it drains".to_owned())
 }
 
 /// Whether other workers hand connections over: in six of seven simulations they do not, and so not

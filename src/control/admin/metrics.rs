@@ -18,7 +18,7 @@ const COUNTERS: [Counter; 4] = [
 ];
 
 /// What is counted besides: name, which is that of the count behind a prefix, and help.
-const EVENTS: [(&str, &str); 12] = [
+const EVENTS: [(&str, &str); 15] = [
     (
         "corelane_accept_aborted",
         "Connections that their clients gave up before they were accepted.",
@@ -28,6 +28,12 @@ const EVENTS: [(&str, &str); 12] = [
         "Times that the kernel had no descriptor or no memory for a connection.",
     ),
     ("corelane_accept_failed", "Times that accepting failed in a way accept(2) does not name."),
+    (
+        "corelane_access_log_dropped",
+        "Lines of the access log that were not made, for its writer was behind.",
+    ),
+    ("corelane_access_log_failed", "Lines of the access log that could not be written."),
+    ("corelane_access_log_written", "Lines of the access log that were written."),
     ("corelane_connections_given", "Accepted connections that were given to another worker."),
     ("corelane_connections_taken", "Connections that were taken on from another worker."),
     ("corelane_handler_panics", "Requests whose handler panicked."),

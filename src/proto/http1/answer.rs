@@ -11,7 +11,7 @@ use crate::api::{
     Pulse, Request, RequestKey, Response, Sink, Streamed, panic_message,
 };
 use crate::clock::Moment;
-use crate::proto::CloseReason;
+use crate::proto::{Answered, CloseReason, Entry, Extent, Kept, Scribe, Why};
 use crate::wire::head::{Head, Method, Version};
 use crate::wire::status::Status;
 
@@ -60,6 +60,8 @@ pub(super) struct Pending {
     pub(super) is_waiting: bool,
     known: Known,
     rest: Rest,
+    /// For whom its answer is noted.
+    kept: Option<Kept>,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,14 @@ impl Pending {
     /// Its route has another number from now on.
     pub(super) fn renumber(&mut self, renumbered: &[u32]) {
         self.known.route = renumbered.get(self.known.route as usize).copied().unwrap_or(NO_ROUTE);
+    }
+
+    /// What was kept of a streamed answer that will not be finished.
+    pub(super) fn take_unfinished(&mut self) -> Option<(Kept, Answered)> {
+        let Rest::Stream(streamed) = &self.rest else { return None };
+        let Known { status, route, .. } = self.known;
+        let answered = Answered::served(status, route, streamed.queued());
+        Some((self.kept.take()?, Answered { extent: Extent::Unfinished, ..answered }))
     }
 
     pub(super) fn client_ended(&self) {
@@ -118,11 +128,12 @@ impl Http1 {
         if cx.outbox.outcome() != Outcome::Answered {
             known.as_json = request.accepts_json();
         }
+        let kept = note(&mut cx.scribe, &request, cx.outbox, known.route);
         let len = *head_len + behind;
         cx.assembly.next_request(len);
         self.since = cx.now;
         self.has_begun = false;
-        self.settle(cx, known, panicked);
+        self.settle(cx, known, kept, panicked);
     }
 
     /// Answers 503 in place of the application; the request has a body of `behind` bytes in the
@@ -136,6 +147,7 @@ impl Http1 {
         cx.outbox.begin(self.asked(&known, cx.key));
         cx.outbox.answer_overloaded();
         cx.tally.shed();
+        self.note_declined(cx, Status::SERVICE_UNAVAILABLE, Why::Overloaded);
         cx.assembly.next_request(len);
         self.since = cx.now;
         self.has_begun = false;
@@ -170,15 +182,31 @@ impl Http1 {
 
     /// Notes how far the answer is that was begun.
     #[inline]
-    fn settle<H: Handler>(&mut self, cx: &mut Context<'_, H>, known: Known, panicked: bool) {
+    fn settle<H: Handler>(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        known: Known,
+        kept: Option<Kept>,
+        panicked: bool,
+    ) {
         match cx.outbox.outcome() {
-            Outcome::Promised => self.settle_promised(cx, known),
-            Outcome::Streamed => self.settle_streamed(cx, known, panicked),
-            Outcome::Answered | Outcome::Open => self.answered(cx, &known, panicked),
+            Outcome::Promised => self.settle_promised(cx, known, kept),
+            Outcome::Streamed => self.settle_streamed(cx, known, kept, panicked),
+            Outcome::Answered | Outcome::Open => {
+                if kept.is_some() {
+                    cx.scribe.finish(kept, given(cx.outbox, known.route));
+                }
+                self.answered(cx, &known, panicked);
+            }
         }
     }
 
-    fn settle_promised<H: Handler>(&mut self, cx: &mut Context<'_, H>, known: Known) {
+    fn settle_promised<H: Handler>(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        known: Known,
+        kept: Option<Kept>,
+    ) {
         let Some(promised) = cx.outbox.take_promised() else { return };
         self.state.answer_promised();
         let until = cx.now + promised.time.unwrap_or(cx.settings.later_time);
@@ -186,19 +214,23 @@ impl Http1 {
             promised.promise.client_ended();
         }
         let rest = Rest::Promise(promised);
-        self.pending = Some(Box::new(Pending { until, is_waiting: true, known, rest }));
+        self.pending = Some(Box::new(Pending { until, is_waiting: true, known, rest, kept }));
     }
 
     fn settle_streamed<H: Handler>(
         &mut self,
         cx: &mut Context<'_, H>,
         mut known: Known,
+        kept: Option<Kept>,
         panicked: bool,
     ) {
         let Some(streamed) = cx.outbox.take_streamed() else { return };
         known.status = cx.outbox.status();
         if panicked {
             // Its head is sent already, so only the end can tell.
+            let extent = Extent::Cut;
+            let nothing = Answered::served(known.status, known.route, 0);
+            cx.scribe.finish(kept, Answered { extent, ..nothing });
             self.end_incomplete(cx, &known, CloseReason::Panicked);
             return;
         }
@@ -206,7 +238,7 @@ impl Http1 {
         self.note_closing(cx.outbox, &known);
         let rest = Rest::Stream(streamed);
         let until = Moment::NEVER;
-        self.pending = Some(Box::new(Pending { until, is_waiting: false, known, rest }));
+        self.pending = Some(Box::new(Pending { until, is_waiting: false, known, rest, kept }));
     }
 
     /// An answer whose head says `close` is the last, whatever comes between.
@@ -235,7 +267,7 @@ impl Http1 {
 
     /// The answer came home.
     pub(super) fn deliver<H: Handler>(&mut self, cx: &mut Context<'_, H>, delivery: Delivery) {
-        let Some((known, promised)) = self.take_promise() else { return };
+        let Some((known, promised, kept)) = self.take_promise() else { return };
         cx.outbox.resume(self.asked(&known, cx.key), promised);
         let failure = match delivery {
             Delivery::Reply(reply) => reply.send(Response::new(cx.outbox)).err(),
@@ -247,27 +279,30 @@ impl Http1 {
         };
         let panicked = failure.is_some_and(|error| fail(cx, &known, error));
         self.since = cx.now;
-        self.settle(cx, known, panicked);
+        self.settle(cx, known, kept, panicked);
     }
 
     /// What was waited for did not come in time.
     pub(super) fn expire<H: Handler>(&mut self, cx: &mut Context<'_, H>) {
-        if let Some((known, promised)) = self.take_promise() {
+        if let Some((known, promised, kept)) = self.take_promise() {
             cx.tally.later_expired += 1;
             cx.outbox.resume(self.asked(&known, cx.key), promised);
             let error = Error::new(Status::GATEWAY_TIMEOUT, "the answer did not come in time");
             let panicked = fail(cx, &known, error);
             self.since = cx.now;
-            self.settle(cx, known, panicked);
-        } else if let Some(pending) = self.pending.take() {
-            self.end_incomplete(cx, &pending.known, CloseReason::AnswerTimeout);
+            self.settle(cx, known, kept, panicked);
+        } else if let Some(pending) = &self.pending {
+            let known = pending.known;
+            self.end_incomplete(cx, &known, CloseReason::AnswerTimeout);
         }
     }
 
-    fn take_promise(&mut self) -> Option<(Known, Promised)> {
+    fn take_promise(&mut self) -> Option<(Known, Promised, Option<Kept>)> {
         let pending = self.pending.take()?;
         match *pending {
-            Pending { known, rest: Rest::Promise(promised), .. } => Some((known, promised)),
+            Pending { known, rest: Rest::Promise(promised), kept, .. } => {
+                Some((known, promised, kept))
+            }
             stream => {
                 self.pending = Some(Box::new(stream));
                 None
@@ -302,6 +337,8 @@ impl Http1 {
                 Step::Wait
             }
             Ok(Ok(Pull::Done)) => {
+                let answered = Answered::served(known.status, known.route, streamed.queued());
+                cx.scribe.finish(pending.kept.take(), answered);
                 self.pending = None;
                 self.since = cx.now;
                 cx.tally.answered(known.status, known.route);
@@ -328,11 +365,38 @@ impl Http1 {
         reason: CloseReason,
     ) {
         cx.tally.answered(known.status, known.route);
+        if let Some((kept, answered)) = self.take_unfinished() {
+            cx.scribe.finish(Some(kept), Answered { extent: Extent::Cut, ..answered });
+        }
         if reason == CloseReason::Panicked {
             cx.tally.panics += 1;
         }
         self.end_with(reason);
     }
+}
+
+/// Notes an answer, or keeps what there is to be noted of it when it is whole.
+#[inline]
+fn note(
+    scribe: &mut Scribe<'_>,
+    request: &Request<'_>,
+    outbox: &Outbox,
+    route: u32,
+) -> Option<Kept> {
+    if !scribe.writes() {
+        return None;
+    }
+    let entry = Entry::of(request, given(outbox, route));
+    if matches!(outbox.outcome(), Outcome::Promised | Outcome::Streamed) {
+        return scribe.keep(&entry);
+    }
+    scribe.note(&entry);
+    None
+}
+
+/// The answer that was begun last, once it is whole.
+fn given(outbox: &Outbox, route: u32) -> Answered {
+    Answered::served(outbox.status(), route, outbox.body_bytes())
 }
 
 /// Has the handler answer. Unless it promised or streams, the outbox holds one whole answer

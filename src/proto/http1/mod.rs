@@ -16,7 +16,7 @@ use answer::Pending;
 pub use assembly::Assembly;
 pub use state::{Persistence, Reading, State, Writing};
 
-use super::{CloseReason, Tally, Want, Watch};
+use super::{Answered, CloseReason, Kept, Scribe, Tally, Want, Watch};
 use crate::api::{Delivery, Handler, Outbox, Pulse, Remote};
 use crate::clock::{CoarseMoment, Moment};
 use crate::limits::{BLOCK_BYTES, GATHER_BYTES};
@@ -55,6 +55,8 @@ pub struct Context<'a, H> {
     pub is_blocked: bool,
     /// Who watches what the requests of this event take.
     pub watch: Watch<'a>,
+    /// Who notes its answers.
+    pub scribe: Scribe<'a>,
 }
 
 /// The machine of one connection.
@@ -222,7 +224,10 @@ impl Http1 {
     }
 
     /// The connection broke: nothing can be received or sent any more.
-    pub fn on_failed(&mut self) -> Want {
+    pub fn on_failed<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Want {
+        if let Some((kept, answered)) = self.take_unfinished() {
+            cx.scribe.finish(Some(kept), answered);
+        }
         self.end_with(CloseReason::Failed);
         self.want(false)
     }
@@ -283,6 +288,12 @@ impl Http1 {
             }
         }
         self.rest(cx)
+    }
+
+    /// What was kept of a streamed answer that ends here, with its connection. One that was only
+    /// promised is none.
+    pub fn take_unfinished(&mut self) -> Option<(Kept, Answered)> {
+        self.pending.as_mut()?.take_unfinished()
     }
 
     /// The server wants to stop: the next answer is the last.

@@ -7,12 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::answer::{BodyPlace, log_panic};
 use super::body::{BodyReader, Piece};
-use super::{Assembly, Context, Http1, Step, Taker, patience};
+use super::{Assembly, Context, Http1, Reading, Step, Taker, patience};
 use crate::api::{
     self, Asked, Error, Handler, Intake, NO_ROUTE, Persist, Remote, Request, RequestKey,
     RequestParts, Sink, Taken,
 };
-use crate::proto::CloseReason;
+use crate::proto::{Answered, CloseReason, Entry, Why};
 use crate::settings::Settings;
 use crate::wire::framing::{self, BodyFraming, Framing};
 use crate::wire::head::{Head, Method, Version};
@@ -99,6 +99,7 @@ impl Http1 {
                 self.begin_declining(cx);
                 cx.outbox.answer_overloaded();
                 cx.tally.shed();
+                self.note_declined(cx, Status::SERVICE_UNAVAILABLE, Why::Overloaded);
                 self.end_unread(cx, CloseReason::BodyUnread);
                 return Some(Step::Wait);
             }
@@ -251,6 +252,7 @@ impl Http1 {
         let (head_only, as_json) = known(cx.assembly);
         cx.outbox.answer_refusal(refusal, head_only, as_json);
         cx.tally.refused(refusal);
+        self.note_declined(cx, refusal.status(), Why::Refused(refusal));
         self.end_unread(cx, CloseReason::Refused);
     }
 
@@ -260,6 +262,7 @@ impl Http1 {
         let as_json = self.begin_declining(cx);
         cx.outbox.answer_error(error, as_json);
         cx.tally.answered(error.status(), route);
+        self.note_unread(cx, Answered::served(error.status(), route, 0));
         self.end_unread(cx, CloseReason::BodyUnread);
         Step::Wait
     }
@@ -274,10 +277,36 @@ impl Http1 {
         log_panic(cx.pulse, route, "before its request was whole", payload);
         let as_json = self.begin_declining(cx);
         cx.outbox.answer_panic(as_json);
-        cx.tally.answered(Status::INTERNAL_SERVER_ERROR, route);
+        let status = Status::INTERNAL_SERVER_ERROR;
+        cx.tally.answered(status, route);
+        self.note_unread(cx, Answered::served(status, route, 0));
         cx.tally.panics += 1;
         self.end_unread(cx, CloseReason::Panicked);
         Step::Wait
+    }
+
+    /// Notes an answer that the application was not asked for.
+    pub(super) fn note_declined<H>(&self, cx: &mut Context<'_, H>, status: Status, why: Why) {
+        self.note_unread(cx, Answered::declined(status, 0, why));
+    }
+
+    /// Notes the answer in the outbox, to a request that was not handled or that never was one.
+    fn note_unread<H>(&self, cx: &mut Context<'_, H>, answered: Answered) {
+        if !cx.scribe.writes() {
+            return;
+        }
+        let answered = Answered { body_bytes: cx.outbox.body_bytes(), ..answered };
+        // One that was turned away has its number already; of the others none was counted.
+        let is_counted = self.state.reading() == Reading::Done;
+        let number = if is_counted { self.requests } else { self.requests.wrapping_add(1) };
+        if cx.assembly.head_len == 0 {
+            cx.scribe.note(&Entry::to_nobody(cx.peer, number, answered));
+            return;
+        }
+        let key = RequestKey { connection: cx.key, number };
+        let parts = request_parts(cx.assembly, &[], cx.peer, key, cx.remote, cx.settings);
+        let request = Request::new(&parts, cx.pulse.slot());
+        cx.scribe.note(&Entry::of(&request, answered));
     }
 
     /// A sink was not ready for so long that its client should not wait any more.
