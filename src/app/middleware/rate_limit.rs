@@ -58,7 +58,7 @@ impl Hook for RateLimit {
         write!(text, "\"default\";r={};t={seconds}", bucket.left)?;
         fields.set("RateLimit-Policy", &self.policy);
         fields.set("RateLimit", text.as_str());
-        if bucket.is_taken {
+        if bucket.goes_on {
             return Ok(Next::Go);
         }
         let error = Error::new(Status::TOO_MANY_REQUESTS, "too many requests from this address");
@@ -69,7 +69,7 @@ impl Hook for RateLimit {
 /// What became of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Taken {
-    is_taken: bool,
+    goes_on: bool,
     /// Requests that may follow at once.
     left: u64,
     /// Until there is one more.
@@ -120,14 +120,14 @@ impl Buckets {
         let full_at = self.full_at.entry(origin).or_insert(now);
         let missing = full_at.saturating_sub(now);
         let most = self.size * self.interval;
-        let is_taken = missing + self.interval <= most;
-        if is_taken {
+        let goes_on = missing + self.interval <= most;
+        if goes_on {
             *full_at = now + missing + self.interval;
         }
         let missing = full_at.saturating_sub(now);
         let left = (most - missing) / self.interval;
         let next = if missing == 0 { 0 } else { self.interval - (most - missing) % self.interval };
-        Taken { is_taken, left, next: Duration::from_nanos(next) }
+        Taken { goes_on, left, next: Duration::from_nanos(next) }
     }
 
     /// Whether this address has a bucket, or may have one of its own.
@@ -164,19 +164,19 @@ mod tests {
         let mut buckets = Buckets::new(2, Duration::from_secs(2));
         let mut take = |nanos| buckets.take(address(1), at(nanos));
         let seconds = Duration::from_secs;
-        assert_eq!(take(0), Taken { is_taken: true, left: 1, next: seconds(1) });
-        assert_eq!(take(0), Taken { is_taken: true, left: 0, next: seconds(1) });
-        assert_eq!(take(0), Taken { is_taken: false, left: 0, next: seconds(1) });
+        assert_eq!(take(0), Taken { goes_on: true, left: 1, next: seconds(1) });
+        assert_eq!(take(0), Taken { goes_on: true, left: 0, next: seconds(1) });
+        assert_eq!(take(0), Taken { goes_on: false, left: 0, next: seconds(1) });
         let half = Duration::from_millis(500);
-        assert_eq!(take(SECOND / 2), Taken { is_taken: false, left: 0, next: half });
-        assert!(take(SECOND).is_taken && !take(SECOND).is_taken);
+        assert_eq!(take(SECOND / 2), Taken { goes_on: false, left: 0, next: half });
+        assert!(take(SECOND).goes_on && !take(SECOND).goes_on);
         assert_eq!(take(100 * SECOND).left, 1, "it is not fuller than full");
     }
 
     #[test]
     fn a_customer_of_ipv6_is_one_address_and_another_is_not() {
         let mut buckets = Buckets::new(1, Duration::from_secs(1));
-        let mut take = |text: &str| buckets.take(text.parse().unwrap(), at(0)).is_taken;
+        let mut take = |text: &str| buckets.take(text.parse().unwrap(), at(0)).goes_on;
         assert!(take("2001:db8::1") && !take("2001:db8::2") && take("2001:db8:0:1::1"));
         assert!(take("192.0.2.1") && !take("::ffff:192.0.2.1") && take("192.0.2.2"));
     }
@@ -185,11 +185,11 @@ mod tests {
     fn the_table_is_bounded_and_those_beyond_it_share_a_bucket() {
         let mut buckets = Buckets::new(1, Duration::from_secs(1));
         let most = u32::try_from(RATE_ADDRESSES_MAX).unwrap();
-        assert!((0..most).all(|number| buckets.take(address(number), at(1)).is_taken));
-        assert!(buckets.take(address(most), at(2)).is_taken, "the first of the others");
-        assert!(!buckets.take(address(most + 1), at(2)).is_taken);
+        assert!((0..most).all(|number| buckets.take(address(number), at(1)).goes_on));
+        assert!(buckets.take(address(most), at(2)).goes_on, "the first of the others");
+        assert!(!buckets.take(address(most + 1), at(2)).goes_on);
         assert!(buckets.full_at.len() <= RATE_ADDRESSES_MAX + 1);
-        assert!(buckets.take(address(most + 1), at(2 * SECOND)).is_taken, "room was made");
+        assert!(buckets.take(address(most + 1), at(2 * SECOND)).goes_on, "room was made");
         assert_eq!(buckets.full_at.len(), 1);
     }
 
@@ -203,7 +203,7 @@ mod tests {
             let (mut now, mut taken) = (0, 0);
             for step in steps {
                 now += step / 10;
-                taken += u64::from(buckets.take(address(7), at(now)).is_taken);
+                taken += u64::from(buckets.take(address(7), at(now)).goes_on);
                 let flowed = now / (SECOND / u64::from(size));
                 prop_assert!(taken <= u64::from(size) + flowed);
             }
