@@ -509,7 +509,9 @@ fn version(version: usize) -> String {
         0 => "[[route]]\npath = \"/even\"\nbody = \"even\"\n",
         _ => "",
     };
-    format!("drain-idle-time = \"1ms\"\n{more}[[route]]\npath = \"/\"\nbody = \"{version}\"\n")
+    // More requests than any client gets to.
+    let settings = "drain-idle-time = \"1ms\"\nrequests-max = 4000000000\n";
+    format!("{settings}{more}[[route]]\npath = \"/\"\nbody = \"{version}\"\n")
 }
 
 #[test]

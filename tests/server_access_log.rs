@@ -5,7 +5,7 @@
 mod http_client;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
@@ -411,7 +411,6 @@ fn a_pipe_that_nobody_empties_holds_up_no_worker() {
         text
     });
     let [written, dropped, failed] = counts(&finish(logged.server));
-    use std::io::Write;
     File::options().write(true).open(path).unwrap().write_all(b"the end\n").unwrap();
     let text = String::from_utf8(reader.join().unwrap()).unwrap();
     let lines = parse(text.strip_suffix("the end\n").unwrap());

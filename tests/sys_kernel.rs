@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use corelane::clock::Clock;
-use corelane::limits::{EVENTS_PER_TURN, LISTENERS_MAX};
+use corelane::limits::{EVENTS_PER_TURN, SOCKETS_PER_WORKER_MAX};
 use corelane::sys::{Interest, Kernel, Linux, Listener, Readiness, Token};
 use socket2::SockRef;
 
@@ -108,7 +108,7 @@ fn each_listener_is_reported_under_its_own_token() {
 
 #[test]
 fn more_listeners_than_there_are_tokens_for_are_refused() {
-    let listeners = (0..=LISTENERS_MAX).map(|_| listener()).collect();
+    let listeners = (0..=SOCKETS_PER_WORKER_MAX).map(|_| listener()).collect();
     let error = Linux::new(Clock::new(), listeners).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }

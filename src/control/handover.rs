@@ -63,7 +63,7 @@ impl Successor {
     /// Starts it and passes everything on.
     ///
     /// # Errors
-    /// If it cannot be started; what it is told later is told by [`Successor::progress`].
+    /// If it cannot be started; whether it goes on is told by [`Successor::progress`].
     pub(super) fn start(mut command: Command, estate: &Estate<'_>) -> io::Result<Successor> {
         let (channel, theirs) = Channel::pair()?;
         let manager = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
@@ -75,14 +75,8 @@ impl Successor {
         let process = command.stdin(Stdio::from(theirs)).spawn()?;
         // The command would keep the other end open.
         drop(command);
-        channel.send(FORM, &[])?;
-        let public = if estate.is_fixed { FIXED } else { PUBLIC };
-        for (what, sockets) in [(public, &estate.public), (ADMIN, &estate.admin)] {
-            for part in sockets.chunks(PASSED_MAX) {
-                channel.send(what, part)?;
-            }
-        }
-        channel.send(END, &[])?;
+        // One that has ended already shows it by what it says next.
+        let _ = pass_on(&channel, estate);
         Ok(Successor { process, channel })
     }
 
@@ -117,6 +111,17 @@ impl Successor {
         let _ = self.channel.send(GO, &[]);
         self.process
     }
+}
+
+fn pass_on(channel: &Channel, estate: &Estate<'_>) -> io::Result<()> {
+    channel.send(FORM, &[])?;
+    let public = if estate.is_fixed { FIXED } else { PUBLIC };
+    for (what, sockets) in [(public, &estate.public), (ADMIN, &estate.admin)] {
+        for part in sockets.chunks(PASSED_MAX) {
+            channel.send(what, part)?;
+        }
+    }
+    channel.send(END, &[])
 }
 
 /// The process that this one takes over from, while it waits for that.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::is_stdout;
 use crate::clock::{Clock, Moment};
 use crate::limits::{ACCESS_LOG_WARN_MS, ACCESS_LOG_WRITE_BYTES};
-use crate::sys::open_log;
+use crate::sys::append_patiently_to;
 use crate::worker::Lane;
 
 /// Between two lines of the event log about a file that fails.
@@ -197,7 +197,7 @@ fn open(path: &Path) -> io::Result<File> {
         // A descriptor of its own, for std's standard output writes each line by itself.
         return io::stdout().as_fd().try_clone_to_owned().map(File::from);
     }
-    open_log(path)
+    append_patiently_to(path)
 }
 
 /// Writes as much as it can. Returns how much that was, and why it was not all.
