@@ -125,7 +125,7 @@ fn fields_of_hooks_stay_whatever_is_answered_and_those_of_handlers_do_not() {
         assert_eq!(answer.status, status, "{path}");
         assert_eq!(all(&answer, "x-step"), ["outer", "api"], "{path}");
         assert_eq!(all(&answer, "x-failed"), failed, "{path}");
-        let own = if status == 200 { 1 } else { 0 };
+        let own = usize::from(status == 200);
         assert_eq!(all(&answer, "x-own").len(), own, "{path}");
         assert_eq!(all(&answer, "content-type").len(), 1, "{path}");
     }
