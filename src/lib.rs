@@ -30,6 +30,8 @@
 //! |---|---|
 //! | to start, stop, drain and reload a server | [`Server`], [`Running`], [`Reloader`] |
 //! | to choose handlers by method and path | [`Router`] |
+//! | to put something before many of them | [`Router::with`], [`Router::group`], [`Hook`] |
+//! | ready-made hooks: CORS, credentials, rates | [`app::middleware`] |
 //! | to read a request | [`Request`] |
 //! | to answer one | [`Response`], [`Status`], [`Bytes`] |
 //! | to answer from another thread, later | [`Response::later`], [`Later`], [`Reply`] |
@@ -147,8 +149,8 @@ pub mod config;
 pub mod control;
 
 pub use api::{
-    Error, FieldLines, Handler, HandlerResult, Later, Piece, Pull, Reply, Request, Responded,
-    Response, Sink, Source, Taken, Waker, WorkerInfo,
+    Error, FieldLines, Fields, Handler, HandlerResult, Hook, Later, Next, Piece, Pull, Reply,
+    Request, Responded, Response, Sink, Source, Taken, Waker, WorkerInfo,
 };
 pub use app::Router;
 pub use app::files::Files;

@@ -317,6 +317,12 @@ pub const ADMIN_SEND_MS: u64 = 5_000;
 /// that nobody reads, so that it is noticed in seconds.
 pub const ADMIN_NOTSENT_BYTES: u32 = 4 * 1024;
 
+/// Addresses whose requests a worker counts for one rate limit: half a megabyte.
+pub const RATE_ADDRESSES_MAX: usize = 16_384;
+
+/// Nanoseconds between two looks through all of them for those that need not be counted.
+pub const RATE_SWEEP_NANOS: u64 = 100_000_000;
+
 /// Pages that are shown live at once.
 pub const EVENT_CLIENTS_MAX: usize = 16;
 

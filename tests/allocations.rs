@@ -10,7 +10,7 @@ mod http_client;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use corelane::{Router, Running, Settings};
+use corelane::{Fields, Next, Request, Router, Running, Settings};
 use http_client::{Client, chunked, get, post, serve};
 use serde::Serialize;
 
@@ -88,6 +88,17 @@ fn server_with(settings: Settings) -> Running {
             .get("/q/{a}", |req, res| res.text(req.param_text("a")?.as_ref()))
             .get("/q/me/{b}", |req, res| res.text(req.param_text("b")?.as_ref()))
             .get("/p/{a}/{b}/{c}/{d}", |req, res| res.text(req.param_text("d")?.as_ref()))
+            .group("/hooked", |hooked| {
+                let mut asked = 0_u64;
+                let count = move |_: &Request<'_>, fields: &mut Fields<'_>| {
+                    asked += 1;
+                    fields.set("X-Asked", if asked.is_multiple_of(2) { "even" } else { "odd" });
+                    Ok(Next::Go)
+                };
+                hooked.before("count", count).group("/{a}", |inner| {
+                    inner.before("count too", count).get("/b", |_, res| res.text("hooked"))
+                })
+            })
             .get("/calls", |_, res| {
                 let (allocated, freed) = CALLS.get();
                 res.text(format_args!("{allocated} {freed}"))
@@ -158,6 +169,11 @@ fn a_parameter_and_json_allocate_nothing() {
 #[test]
 fn several_parameters_a_query_and_a_field_allocate_nothing() {
     expect_none(get("/all/one/of/many?with=a&query"), 1);
+}
+
+#[test]
+fn hooks_allocate_nothing() {
+    expect_none(get("/hooked/1/b"), 1);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use super::Responded;
 use crate::wire::status::Status;
@@ -20,14 +21,26 @@ pub struct Error(Box<Inner>);
 struct Inner {
     status: Status,
     message: Cow<'static, str>,
-    header: Option<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+    /// Fields that hooks set before the answer was begun.
+    lines: Vec<u8>,
+    page: Option<Arc<[u8]>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// An error that answers `status` with `message`, which the client sees.
     pub fn new(status: Status, message: impl Into<Cow<'static, str>>) -> Error {
-        Error(Box::new(Inner { status, message: message.into(), header: None, source: None }))
+        Error::of(status, message.into(), None)
+    }
+
+    fn of(
+        status: Status,
+        message: Cow<'static, str>,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    ) -> Error {
+        let (headers, lines) = (Vec::new(), Vec::new());
+        Error(Box::new(Inner { status, message, headers, lines, page: None, source }))
     }
 
     /// `400 Bad Request`.
@@ -42,25 +55,43 @@ impl Error {
 
     /// `500 Internal Server Error` with the reason for the log only.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
-        Error(Box::new(Inner {
-            status: Status::INTERNAL_SERVER_ERROR,
-            message: Cow::Borrowed("internal server error"),
-            header: None,
-            source: Some(source.into()),
-        }))
+        let message = Cow::Borrowed("internal server error");
+        Error::of(Status::INTERNAL_SERVER_ERROR, message, Some(source.into()))
     }
 
     /// The same error whose answer carries a field, as `Allow` or `WWW-Authenticate`. A value
     /// that is no field value is left out.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: String) -> Error {
-        self.0.header = Some((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
-    /// The field its answer carries.
-    pub fn header(&self) -> Option<(&'static str, &str)> {
-        self.0.header.as_ref().map(|(name, value)| (*name, value.as_str()))
+    /// The fields its answer carries.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.headers.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// The same error whose answer has this HTML as its body, in place of its message.
+    #[must_use]
+    pub fn with_page(mut self, html: impl Into<Arc<[u8]>>) -> Error {
+        self.0.page = Some(html.into());
+        self
+    }
+
+    /// The body of its answer, if it is not the message.
+    pub fn page(&self) -> Option<&Arc<[u8]>> {
+        self.0.page.as_ref()
+    }
+
+    /// The same error behind fields that were set before the answer was begun.
+    pub(crate) fn with_lines(mut self, lines: &[u8]) -> Error {
+        self.0.lines.splice(0..0, lines.iter().copied());
+        self
+    }
+
+    pub(super) fn lines(&self) -> &[u8] {
+        &self.0.lines
     }
 
     /// The status it answers.

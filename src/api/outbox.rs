@@ -1,6 +1,8 @@
 //! Where answers are written: one a worker, lent to one request after the other.
 //! Knows nothing of the kernel; the worker sends what is queued here.
 
+mod failure;
+
 use std::time::Duration;
 
 use super::{
@@ -11,7 +13,6 @@ use crate::mem::{Bytes, SendQueue};
 use crate::wire::date::DateText;
 use crate::wire::encode::{self, ContentType, Opening};
 use crate::wire::head::Version;
-use crate::wire::refusal::Refusal;
 use crate::wire::status::Status;
 
 /// What an answer must know of its request.
@@ -48,6 +49,7 @@ pub struct Promised {
     /// How long it may take, if the handler said so.
     pub time: Option<Duration>,
     fields: Vec<u8>,
+    kept: usize,
     has_content_type: bool,
     timing: Option<Timing>,
 }
@@ -89,6 +91,8 @@ impl std::fmt::Debug for Streamed {
 struct Answer {
     asked: Asked,
     has_content_type: bool,
+    /// Bytes of the fields, from the begin, that stay if an error takes the answer's place.
+    kept: usize,
     status: Status,
     outcome: Outcome,
     /// Bytes of the body that were queued with the head.
@@ -100,7 +104,8 @@ struct Answer {
 impl Answer {
     fn to(asked: Asked) -> Answer {
         let (status, outcome) = (Status::OK, Outcome::Open);
-        Answer { asked, has_content_type: false, status, outcome, body_bytes: 0, timing: None }
+        let (kept, body_bytes) = (0, 0);
+        Answer { asked, has_content_type: false, kept, status, outcome, body_bytes, timing: None }
     }
 }
 
@@ -185,6 +190,7 @@ impl Outbox {
     pub fn resume(&mut self, asked: Asked, promised: Promised) {
         self.begin(asked);
         self.fields = promised.fields;
+        self.answer.kept = promised.kept;
         self.answer.has_content_type = promised.has_content_type;
         self.answer.timing = promised.timing;
     }
@@ -233,81 +239,14 @@ impl Outbox {
         self.queue.tail().extend_from_slice(encode::CONTINUE);
     }
 
-    /// Answers the request begun with `error`, in place of anything prepared for it.
-    pub fn answer_error(&mut self, error: &Error, as_json: bool) {
-        self.discard_prepared();
-        if let Some((name, value)) = error.header()
-            && encode::is_token(name.as_bytes())
-            && encode::is_field_value(value.as_bytes())
-        {
-            self.add_field(name, value.as_bytes());
-        }
-        self.answer_message(error.status(), error.message(), as_json);
-    }
-
-    /// Answers a request that broke a rule; what is known of it is not believed. The connection
-    /// closes.
-    pub fn answer_refusal(&mut self, refusal: Refusal, head_only: bool, as_json: bool) {
-        self.answer.outcome = Outcome::Answered;
-        let (persist, version) = (Persist::Close, Version::Http11);
-        self.begin(Asked { persist, head_only, version, key: RequestKey::default() });
-        if refusal.status() == Status::SERVICE_UNAVAILABLE {
-            self.add_field("Retry-After", b"1");
-        }
-        self.answer_message(refusal.status(), refusal.message(), as_json);
-    }
-
-    /// Answers 503 to the request begun, in the cheapest way there is.
-    pub fn answer_overloaded(&mut self) {
-        debug_assert_eq!(self.answer.outcome, Outcome::Open, "only what is not answered");
-        self.answer.status = Status::SERVICE_UNAVAILABLE;
-        let out = self.queue.tail();
-        out.extend_from_slice(&self.overloaded);
-        self.answer.asked.persist.push(out);
-        out.extend_from_slice(b"\r\n");
-        self.answer.outcome = Outcome::Answered;
-    }
-
-    /// Answers 500 in place of a handler that panicked, unless it had answered before. The
-    /// connection closes.
-    pub fn answer_panic(&mut self, as_json: bool) {
-        self.answer.asked.persist = Persist::Close;
-        if self.answer.outcome == Outcome::Promised {
-            self.promised = None;
-            self.answer.outcome = Outcome::Open;
-        }
-        if self.answer.outcome == Outcome::Open {
-            self.discard_prepared();
-            self.answer_message(Status::INTERNAL_SERVER_ERROR, "internal server error", as_json);
-        }
-    }
-
-    fn answer_message(&mut self, status: Status, message: &str, as_json: bool) {
-        debug_assert_eq!(self.answer.outcome, Outcome::Open, "only what is not answered");
-        self.answer.status = status;
-        let mut body = std::mem::take(&mut self.rendered);
-        body.clear();
-        if as_json {
-            body.extend_from_slice(b"{\"error\":{\"status\":");
-            body.extend_from_slice(itoa::Buffer::new().format(status.code()).as_bytes());
-            body.extend_from_slice(b",\"message\":\"");
-            encode::json_inside(&mut body, message);
-            body.extend_from_slice(b"\"}}");
-            self.answer(ContentType::Json, &body);
-        } else {
-            body.extend_from_slice(status.to_string().as_bytes());
-            body.extend_from_slice(b"\n");
-            body.extend_from_slice(message.as_bytes());
-            body.extend_from_slice(b"\n");
-            self.answer(ContentType::Text, &body);
-        }
-        self.rendered = body;
-    }
-
-    /// Gives up the fields of an answer that will not be given.
-    fn discard_prepared(&mut self) {
-        self.fields.clear();
-        self.answer.has_content_type = false;
+    /// Keeps the lines that `set` appends, whatever is answered.
+    pub(super) fn keep_fields<T>(&mut self, set: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let start = self.fields.len();
+        let set = set(&mut self.fields);
+        let len = self.fields.len() - start;
+        self.fields[self.answer.kept..].rotate_right(len);
+        self.answer.kept += len;
+        set
     }
 
     pub(super) fn add_field(&mut self, name: &str, value: &[u8]) {
@@ -444,6 +383,7 @@ impl Outbox {
             promise,
             time,
             fields: std::mem::take(&mut self.fields),
+            kept: self.answer.kept,
             has_content_type: self.answer.has_content_type,
             timing: self.answer.timing,
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbox::Outbox;
-use super::{Error, FieldLines, HandlerResult, Later, Source};
+use super::{Error, FieldLines, Fields, HandlerResult, Later, Source};
 use crate::mem::Bytes;
 use crate::wire::encode::{self, ContentType};
 use crate::wire::status::Status;
@@ -125,6 +125,19 @@ impl<'a> Response<'a> {
     pub fn fields(self, lines: &FieldLines) -> Response<'a> {
         self.outbox.add_lines(lines);
         self
+    }
+
+    /// Has hooks set fields, which stay whatever is answered.
+    pub(crate) fn keep<T>(
+        &mut self,
+        set: impl FnOnce(&mut Fields<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.outbox.keep_fields(|lines| set(&mut Fields::new(lines)))
+    }
+
+    /// Keeps the fields that hooks set before the answer was begun.
+    pub(crate) fn keep_lines(&mut self, lines: &[u8]) {
+        self.outbox.keep_fields(|kept| kept.extend_from_slice(lines));
     }
 
     /// Sets `Content-Type` in place of the finishing method's.

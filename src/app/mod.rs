@@ -4,11 +4,15 @@
 #[cfg(feature = "cli")]
 pub mod configured;
 pub mod files;
+mod group;
+mod hooks;
 mod latency;
+pub mod middleware;
 mod route_tree;
 mod router;
 #[cfg(feature = "cli")]
 pub mod welcome;
 
+pub use group::RouteLine;
 pub use latency::{LATENCY_SCHEMA, latency, latency_json};
 pub use router::Router;

@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::files::{Files, redirect};
+use super::group::Fences;
+use super::hooks::Hooks;
 use super::route_tree::{PatternFault, Routes, Values};
 use crate::api::{Error, Handler, HandlerResult, Intake, Params, Request, Response, Sink};
 use crate::wire::head::Method;
@@ -13,20 +15,27 @@ use crate::wire::status::Status;
 use crate::wire::target::normalise_unreserved;
 
 type BoxedHandler = Box<dyn FnMut(&Request<'_>, Response<'_>) -> HandlerResult>;
-type BoxedUpload = Box<dyn FnMut(&Request<'_>) -> Result<Box<dyn Sink>, Error>>;
+/// A fallback, which the groups inside its own have in common.
+pub(super) type SharedHandler = Rc<RefCell<BoxedHandler>>;
+pub(super) type BoxedUpload = Box<dyn FnMut(&Request<'_>) -> Result<Box<dyn Sink>, Error>>;
 
 /// Who answers the requests of a route.
-enum Action {
+pub(super) enum Action {
     Handle(BoxedHandler),
     /// A sink of its own for each request takes the body and answers.
     Upload(BoxedUpload),
 }
 
-struct Route {
-    method: Method,
-    template: String,
+pub(super) struct Route {
+    pub(super) method: Method,
+    pub(super) template: String,
     params: Vec<String>,
-    action: Action,
+    /// Behind its hooks.
+    pub(super) action: Action,
+    /// All of them.
+    pub(super) hooks: Hooks,
+    /// How many bytes its body may have by its hooks.
+    body_bytes_max: Option<u64>,
 }
 
 /// Chooses a handler by method and path.
@@ -39,16 +48,23 @@ struct Route {
 /// `HEAD` is answered from `GET`, `OPTIONS` with `Allow`, another method than those of a path
 /// with 405 and `Allow`, an unknown path with 404. Two patterns that match the same paths are an
 /// error at start.
+///
+/// [`Router::with`] puts a [`crate::api::Hook`] before all routes, [`Router::group`] makes a group
+/// of some with a prefix, hooks and a fallback of its own. Hooks become a part of the handlers
+/// when routes are given: a route without hooks costs what it did.
 #[derive(Default)]
 pub struct Router {
     /// One set a method, of indices into `routes`.
     by_method: [Routes; Method::KNOWN.len()],
-    routes: Vec<Route>,
-    fallback: Option<BoxedHandler>,
-    fault: Option<String>,
-    has_uploads: bool,
+    pub(super) routes: Vec<Route>,
+    pub(super) fallback: Option<SharedHandler>,
+    pub(super) fault: Option<String>,
+    pub(super) has_uploads: bool,
     /// Patterns of the routes that are vital.
-    vital: Vec<String>,
+    pub(super) vital: Vec<String>,
+    /// Those of this router alone.
+    pub(super) hooks: Hooks,
+    pub(super) fences: Fences,
 }
 
 macro_rules! method_routes {
@@ -90,8 +106,9 @@ impl Router {
     where
         F: FnMut(&Request<'_>, Response<'_>) -> HandlerResult + 'static,
     {
-        if let Err(fault) = self.insert(method, pattern, Action::Handle(Box::new(handler))) {
-            self.fault.get_or_insert(fault);
+        let action = Action::Handle(Box::new(handler));
+        if let Err(fault) = self.insert(method, pattern, action, &Hooks::default()) {
+            self.note_fault(fault);
         }
         self
     }
@@ -109,8 +126,8 @@ impl Router {
     {
         let boxed: BoxedUpload =
             Box::new(move |request| begin(request).map(|sink| Box::new(sink) as Box<dyn Sink>));
-        if let Err(fault) = self.insert(method, pattern, Action::Upload(boxed)) {
-            self.fault.get_or_insert(fault);
+        if let Err(fault) = self.insert(method, pattern, Action::Upload(boxed), &Hooks::default()) {
+            self.note_fault(fault);
         }
         self.has_uploads = true;
         self
@@ -150,11 +167,23 @@ impl Router {
     where
         F: FnMut(&Request<'_>, Response<'_>) -> HandlerResult + 'static,
     {
-        self.fallback = Some(Box::new(handler));
+        self.fallback = Some(Rc::new(RefCell::new(Box::new(handler))));
         self
     }
 
-    fn insert(&mut self, method: Method, pattern: &str, action: Action) -> Result<(), String> {
+    /// Keeps the first fault for the start.
+    pub(super) fn note_fault(&mut self, fault: String) {
+        self.fault.get_or_insert(fault);
+    }
+
+    /// Adds a route whose action stands behind the hooks `inner`, behind those of this router.
+    pub(super) fn insert(
+        &mut self,
+        method: Method,
+        pattern: &str,
+        action: Action,
+        inner: &Hooks,
+    ) -> Result<(), String> {
         let name = method.name();
         if matches!(method, Method::Unknown | Method::Connect | Method::Trace) {
             return Err(format!("{pattern}: {method:?} requests never reach a router"));
@@ -169,7 +198,9 @@ impl Router {
             }
             fault => format!("the route {name} {pattern}: {fault}"),
         })?;
-        self.routes.push(Route { method, template: pattern.to_owned(), params, action });
+        let (action, hooks) = (self.hooks.wrap(action), self.hooks.around(inner));
+        let (template, body_bytes_max) = (pattern.to_owned(), hooks.body_bytes_max());
+        self.routes.push(Route { method, template, params, action, hooks, body_bytes_max });
         Ok(())
     }
 
@@ -199,6 +230,12 @@ impl Router {
         names.join(", ")
     }
 
+    /// What stands around `path` where no route matches it.
+    fn around(&self, path: &[u8]) -> (&Hooks, Option<&SharedHandler>) {
+        let (hooks, fallback) = self.fences.around(path).unwrap_or((&self.hooks, None));
+        (hooks, fallback.or(self.fallback.as_ref()))
+    }
+
     /// Answers what no route matches.
     #[cold]
     fn unmatched(
@@ -207,16 +244,31 @@ impl Router {
         path: &[u8],
         response: Response<'_>,
     ) -> HandlerResult {
-        if let Some(fallback) = &mut self.fallback {
-            return fallback(request, response);
-        }
-        if request.method() == Method::Options {
-            let allowed = self.allowed(path);
-            if !allowed.is_empty() {
-                return response.header("Allow", allowed).empty();
+        let (hooks, fallback) = self.around(path);
+        hooks.answer(request, response, |response| {
+            if let Some(fallback) = fallback {
+                return (fallback.borrow_mut())(request, response);
             }
+            if request.method() == Method::Options {
+                let allowed = self.allowed(path);
+                if !allowed.is_empty() {
+                    return response.header("Allow", allowed).empty();
+                }
+            }
+            Err(self.fault_of(path))
+        })
+    }
+
+    /// Declines a request before its body is read if it is clear that nobody would take it.
+    #[cold]
+    fn decline_unmatched(&self, request: &Request<'_>, path: &[u8]) -> Result<Intake, Error> {
+        let (hooks, fallback) = self.around(path);
+        if fallback.is_some() || !request.expects_continue() || request.method() == Method::Options
+        {
+            return Ok(Intake::Whole);
         }
-        Err(self.fault_of(path))
+        let lines = hooks.admit(request)?;
+        Err(hooks.failed(request, self.fault_of(path)).with_lines(&lines))
     }
 
     /// What is wrong with a request that no route matches.
@@ -260,6 +312,12 @@ fn named<'a>(names: &'a [String], values: Values<'a>) -> Params<'a> {
     names.iter().map(String::as_str).zip(values).collect()
 }
 
+/// How long a body is declared to be; 0 if it is not said.
+fn declared_len(request: &Request<'_>) -> u64 {
+    let declared = request.header("content-length");
+    declared.and_then(|len| len.parse().ok()).unwrap_or(0)
+}
+
 /// The path as routes are matched.
 #[inline]
 fn path_of<'a>(request: &Request<'a>) -> Cow<'a, [u8]> {
@@ -288,7 +346,7 @@ impl Handler for Router {
     }
 
     fn has_sinks(&self) -> bool {
-        self.has_uploads
+        self.has_uploads || self.routes.iter().any(|route| route.body_bytes_max.is_some())
     }
 
     fn intake(&mut self, request: &Request<'_>) -> Result<Intake, Error> {
@@ -296,19 +354,21 @@ impl Handler for Router {
         let mut values = Values::new();
         let found = find(&self.by_method, request.method(), &path, &mut values);
         let Some(index) = found else {
-            // Nobody wants the body of what no route matches, nor answers it.
-            return match &self.fallback {
-                None if request.expects_continue() && request.method() != Method::Options => {
-                    Err(self.fault_of(&path))
-                }
-                _ => Ok(Intake::Whole),
-            };
+            return self.decline_unmatched(request, &path);
         };
-        let Route { params, action, .. } = &mut self.routes[usize::from(index)];
-        let Action::Upload(begin) = action else { return Ok(Intake::Whole) };
-        request.note_route(index);
+        let route = &mut self.routes[usize::from(index)];
+        let Route { params, action, hooks, .. } = route;
         let params = named(params, values);
-        begin(&request.with_params(&params)).map(Intake::Stream)
+        let request = request.with_params(&params);
+        let Action::Upload(begin) = action else {
+            if route.body_bytes_max.is_some_and(|max| declared_len(&request) > max) {
+                request.note_route(index);
+                hooks.admit(&request)?;
+            }
+            return Ok(Intake::Whole);
+        };
+        request.note_route(index);
+        begin(&request).map(Intake::Stream)
     }
 
     fn finish(

@@ -1,0 +1,141 @@
+//! Hooks in their order, put around handlers and uploads when routes are made.
+//! Knows nothing of paths.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::router::{Action, BoxedUpload};
+use crate::api::{Error, Fields, HandlerResult, Hook, Next, Request, Response, Sink, Taken};
+use crate::wire::status::Status;
+
+/// Hooks, the outermost first. The routes of a group have them in common.
+#[derive(Clone, Default)]
+pub(super) struct Hooks(Vec<Rc<RefCell<dyn Hook>>>);
+
+impl Hooks {
+    pub(super) fn push(&mut self, hook: impl Hook + 'static) {
+        self.0.push(Rc::new(RefCell::new(hook)));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.0.iter().map(|hook| hook.borrow().name()).collect()
+    }
+
+    /// These, and behind them `inner`.
+    pub(super) fn around(&self, inner: &Hooks) -> Hooks {
+        Hooks([&self.0[..], &inner.0[..]].concat())
+    }
+
+    /// How many bytes a body may have by the strictest of them.
+    pub(super) fn body_bytes_max(&self) -> Option<u64> {
+        self.0.iter().filter_map(|hook| hook.borrow().body_bytes_max()).min()
+    }
+
+    /// An action behind these hooks: without any, the action itself.
+    pub(super) fn wrap(&self, action: Action) -> Action {
+        if self.is_empty() {
+            return action;
+        }
+        let hooks = self.clone();
+        match action {
+            Action::Handle(mut handler) => Action::Handle(Box::new(move |request, response| {
+                hooks.answer(request, response, |response| handler(request, response))
+            })),
+            Action::Upload(begin) => Action::Upload(hooks.wrap_upload(begin)),
+        }
+    }
+
+    fn wrap_upload(self, mut begin: BoxedUpload) -> BoxedUpload {
+        Box::new(move |request| {
+            let lines = self.admit(request)?;
+            match begin(request) {
+                Ok(sink) => {
+                    let left = self.body_bytes_max().unwrap_or(u64::MAX);
+                    Ok(Box::new(HookedSink { hooks: self.clone(), lines, left, sink }))
+                }
+                Err(error) => Err(self.failed(request, error).with_lines(&lines)),
+            }
+        })
+    }
+
+    /// Answers by `answer`, unless a hook does.
+    pub(super) fn answer<'r>(
+        &self,
+        request: &Request<'_>,
+        mut response: Response<'r>,
+        answer: impl FnOnce(Response<'r>) -> HandlerResult,
+    ) -> HandlerResult {
+        match response.keep(|fields| self.before(request, fields))? {
+            Next::Go => answer(response).map_err(|error| self.failed(request, error)),
+            Next::Answer(status) => response.status(status).empty(),
+        }
+    }
+
+    /// Lets a request on whose body is not read: the fields of its answer, as lines.
+    pub(super) fn admit(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+        let mut lines = Vec::new();
+        let error = match self.before(request, &mut Fields::new(&mut lines)) {
+            Ok(Next::Go) => return Ok(lines),
+            Ok(Next::Answer(status)) => Error::new(status, status.reason()),
+            Err(error) => error,
+        };
+        Err(error.with_lines(&lines))
+    }
+
+    fn before(&self, request: &Request<'_>, fields: &mut Fields<'_>) -> Result<Next, Error> {
+        for (index, hook) in self.0.iter().enumerate() {
+            let next = hook.borrow_mut().before(request, fields);
+            match next.and_then(|next| fields.check().map(|()| next)) {
+                Ok(Next::Go) => {}
+                Ok(answer) => return Ok(answer),
+                Err(error) => return Err(failed(&self.0[..=index], request, error)),
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    /// What is answered when what stands behind the hooks failed.
+    pub(super) fn failed(&self, request: &Request<'_>, error: Error) -> Error {
+        failed(&self.0, request, error)
+    }
+}
+
+/// The innermost sees an error first.
+#[cold]
+fn failed(hooks: &[Rc<RefCell<dyn Hook>>], request: &Request<'_>, error: Error) -> Error {
+    hooks.iter().rev().fold(error, |error, hook| hook.borrow_mut().failed(request, error))
+}
+
+/// Takes a body that hooks let on.
+struct HookedSink {
+    hooks: Hooks,
+    /// The fields that they set.
+    lines: Vec<u8>,
+    /// Bytes that the body may still have.
+    left: u64,
+    sink: Box<dyn Sink>,
+}
+
+impl Sink for HookedSink {
+    fn take(&mut self, bytes: &[u8]) -> Result<Taken, Error> {
+        if bytes.len() as u64 > self.left {
+            let error = Error::new(Status::CONTENT_TOO_LARGE, "the body is larger than allowed");
+            return Err(error.with_lines(&self.lines));
+        }
+        let taken = self.sink.take(bytes).map_err(|error| error.with_lines(&self.lines))?;
+        self.left -= match taken {
+            Taken::All => bytes.len() as u64,
+            Taken::Part(len) => len as u64,
+        };
+        Ok(taken)
+    }
+
+    fn finish(self: Box<Self>, request: &Request<'_>, mut response: Response<'_>) -> HandlerResult {
+        response.keep_lines(&self.lines);
+        self.sink.finish(request, response).map_err(|error| self.hooks.failed(request, error))
+    }
+}

@@ -1,0 +1,148 @@
+//! Who may ask: names with passwords, or tokens (RFC 7617 and RFC 6750).
+//! Knows nothing of who they are otherwise. Secrets are compared in a time that tells nothing.
+
+use std::hint::black_box;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::api::{Error, Fields, Hook, Next, Request};
+use crate::wire::status::Status;
+
+/// Asks for a name and a password. Without TLS before it anybody on the way reads both.
+#[derive(Clone)]
+pub struct BasicAuth(Credentials);
+
+impl BasicAuth {
+    /// Nobody may ask yet. The client is told `realm`.
+    pub fn new(realm: &str) -> BasicAuth {
+        BasicAuth(Credentials { scheme: "Basic", realm: quoted(realm), accepted: Vec::new() })
+    }
+
+    /// Lets `name` with this password on. A name has no colon, so one with a colon lets nobody on.
+    #[must_use]
+    pub fn user(mut self, name: &str, password: &str) -> BasicAuth {
+        if !name.contains(':') {
+            // Compared as it is sent: nothing is decoded for a request.
+            let sent = BASE64_STANDARD.encode(format!("{name}:{password}"));
+            self.0.accepted.push(sent.into_bytes());
+        }
+        self
+    }
+}
+
+/// Asks for a token.
+#[derive(Clone)]
+pub struct BearerAuth(Credentials);
+
+impl BearerAuth {
+    /// Nobody may ask yet. The client is told `realm`.
+    pub fn new(realm: &str) -> BearerAuth {
+        BearerAuth(Credentials { scheme: "Bearer", realm: quoted(realm), accepted: Vec::new() })
+    }
+
+    /// Lets whoever has `token` on. An empty one lets nobody on.
+    #[must_use]
+    pub fn token(mut self, token: &str) -> BearerAuth {
+        if !token.is_empty() {
+            self.0.accepted.push(token.as_bytes().to_vec());
+        }
+        self
+    }
+}
+
+impl Hook for BasicAuth {
+    fn name(&self) -> String {
+        "auth_basic".to_owned()
+    }
+
+    fn before(&mut self, request: &Request<'_>, _: &mut Fields<'_>) -> Result<Next, Error> {
+        self.0.check(request)
+    }
+}
+
+impl Hook for BearerAuth {
+    fn name(&self) -> String {
+        "auth_bearer".to_owned()
+    }
+
+    fn before(&mut self, request: &Request<'_>, _: &mut Fields<'_>) -> Result<Next, Error> {
+        self.0.check(request)
+    }
+}
+
+#[derive(Clone)]
+struct Credentials {
+    scheme: &'static str,
+    /// Fit to stand in quotes.
+    realm: String,
+    /// As they are sent behind the scheme.
+    accepted: Vec<Vec<u8>>,
+}
+
+impl Credentials {
+    fn check(&self, request: &Request<'_>) -> Result<Next, Error> {
+        let mut values = request.headers().filter(|(name, _)| is_authorization(name));
+        let given = match (values.next(), values.next()) {
+            (Some((_, value)), None) => self.secret(value),
+            // Of two, another on the way may believe the other.
+            _ => None,
+        };
+        match given {
+            Some(secret) if self.accepts(secret) => Ok(Next::Go),
+            given => Err(self.refusal(given.is_some())),
+        }
+    }
+
+    /// What stands behind the scheme.
+    fn secret<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
+        let (scheme, rest) = value.split_at_checked(self.scheme.len())?;
+        let is_ours = scheme.eq_ignore_ascii_case(self.scheme.as_bytes());
+        (is_ours && rest.starts_with(b" ")).then(|| rest.trim_ascii())
+    }
+
+    /// All of them are looked at, whichever it is.
+    fn accepts(&self, secret: &[u8]) -> bool {
+        self.accepted.iter().fold(false, |found, one| found | is_same(one, secret))
+    }
+
+    #[cold]
+    fn refusal(&self, was_given: bool) -> Error {
+        let Credentials { scheme, realm, .. } = self;
+        let why = match *scheme {
+            "Bearer" if was_given => ", error=\"invalid_token\"",
+            "Basic" => ", charset=\"UTF-8\"",
+            _ => "",
+        };
+        let error = Error::new(Status::UNAUTHORIZED, "the credentials are missing or wrong");
+        error.with_header("WWW-Authenticate", format!("{scheme} realm=\"{realm}\"{why}"))
+    }
+}
+
+fn is_authorization(name: &str) -> bool {
+    name.eq_ignore_ascii_case("authorization")
+}
+
+/// Whether they are the same, in a time that depends on their lengths alone.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let differ = one.iter().zip(other).fold(0, |differ, (a, b)| black_box(differ | (a ^ b)));
+    one.len() == other.len() && differ == 0
+}
+
+/// Fit to stand in quotes.
+fn quoted(text: &str) -> String {
+    let is_plain = |char: &char| matches!(char, ' '..='~') && !['"', '\\'].contains(char);
+    text.chars().filter(is_plain).collect()
+}
+
+impl std::fmt::Debug for BasicAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BasicAuth")
+    }
+}
+
+impl std::fmt::Debug for BearerAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BearerAuth")
+    }
+}

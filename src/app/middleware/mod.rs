@@ -1,0 +1,18 @@
+//! Ready-made hooks: what many applications put before their handlers.
+//! Knows nothing of routes; [`crate::Router::with`] puts them there.
+
+mod body_limit;
+mod cors;
+mod credentials;
+mod error_pages;
+mod rate_limit;
+mod request_id;
+mod security_headers;
+
+pub use body_limit::BodyLimit;
+pub use cors::Cors;
+pub use credentials::{BasicAuth, BearerAuth};
+pub use error_pages::ErrorPages;
+pub use rate_limit::RateLimit;
+pub use request_id::RequestId;
+pub use security_headers::SecurityHeaders;
