@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use network::{Network, NetworkError};
+pub use network::{Network, NetworkError, Origin};
 
 use crate::limits;
 

@@ -115,6 +115,24 @@ impl fmt::Display for Network {
     }
 }
 
+/// What counts as one address, where clients are counted by theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// All of it.
+    V4(u32),
+    /// The upper half, of which a provider gives at least one to each customer (RFC 6177).
+    V6(u64),
+}
+
+impl From<IpAddr> for Origin {
+    fn from(address: IpAddr) -> Origin {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Origin::V4(address.to_bits()),
+            IpAddr::V6(address) => Origin::V6((address.to_bits() >> u64::BITS) as u64),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 
-use crate::settings::{Network, Settings};
+use crate::settings::{Network, Origin, Settings};
 
 /// Counts of open connections. An entry lives as long as a connection it counts, so there are
 /// never more entries than connections; without a limit there are none.
@@ -15,23 +15,6 @@ pub(super) struct PerAddress {
     /// Proxies: many clients stand behind one.
     exempt: Vec<Network>,
     counts: HashMap<Origin, usize>,
-}
-
-/// What counts as one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Origin {
-    V4(u32),
-    /// The upper half, of which a provider gives at least one to each customer (RFC 6177).
-    V6(u64),
-}
-
-impl From<IpAddr> for Origin {
-    fn from(address: IpAddr) -> Origin {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Origin::V4(address.to_bits()),
-            IpAddr::V6(address) => Origin::V6((address.to_bits() >> u64::BITS) as u64),
-        }
-    }
 }
 
 impl PerAddress {

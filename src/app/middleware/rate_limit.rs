@@ -11,6 +11,7 @@ use arrayvec::ArrayString;
 use crate::api::{Error, Fields, Hook, Next, Request, WorkerInfo};
 use crate::clock::{Clock, Moment};
 use crate::limits::{RATE_ADDRESSES_MAX, RATE_SWEEP_NANOS};
+use crate::settings::Origin;
 use crate::wire::status::Status;
 
 /// Answers 429 with `Retry-After` to an address that asks more often: a token bucket, full at
@@ -87,22 +88,6 @@ struct Buckets {
     full_at: HashMap<Option<Origin>, u64>,
     /// When buckets that are full were last dropped to make room.
     swept_at: u64,
-}
-
-/// What counts as one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Origin {
-    V4(u32),
-    V6(u64),
-}
-
-impl From<IpAddr> for Origin {
-    fn from(address: IpAddr) -> Origin {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Origin::V4(address.to_bits()),
-            IpAddr::V6(address) => Origin::V6((address.to_bits() >> u64::BITS) as u64),
-        }
-    }
 }
 
 impl Buckets {
