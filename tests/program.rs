@@ -11,15 +11,16 @@ mod program;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use http_client::{Client, get, pattern, post};
-use program::{PROGRAM, Process, Serving, error_and_hint, program, run, without_variables};
+use program::{
+    PROGRAM, Process, Serving, error_and_hint, passing, program, run, without_variables,
+};
 use serde_json::Value;
 
 #[test]
@@ -420,34 +421,7 @@ fn a_watchdog_of_another_process_is_left_alone() {
 
 /// The program as a service manager starts it that passes it these sockets.
 fn activated(args: &[&str], sockets: &[&TcpListener]) -> Command {
-    // Only the process itself knows its number before it becomes the program.
-    let script = "export LISTEN_PID=$$; exec \"$0\" \"$@\"";
-    let args = [&["-c", script, PROGRAM], args].concat();
-    let mut command = without_variables(Command::new("sh"), &args);
-    command.env("LISTEN_FDS", sockets.len().to_string());
-    // High numbers first, so that none of 3 and above is overwritten before it is copied.
-    let high: Vec<_> = sockets.iter().map(|socket| duplicate_above(socket, 100)).collect();
-    // SAFETY: dup2 is async-signal-safe and the closure owns what it copies.
-    unsafe {
-        command.pre_exec(move || {
-            for (number, socket) in (3..).zip(&high) {
-                if libc::dup2(socket.as_raw_fd(), number) < 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-            }
-            Ok(())
-        });
-    }
-    command
-}
-
-fn duplicate_above(socket: &TcpListener, least: i32) -> OwnedFd {
-    // SAFETY: the descriptor is open while it is borrowed, and what comes back is a new one.
-    unsafe {
-        let fd = libc::fcntl(socket.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least);
-        assert!(fd >= 0);
-        OwnedFd::from_raw_fd(fd)
-    }
+    passing(&program(args), sockets)
 }
 
 #[test]

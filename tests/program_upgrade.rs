@@ -6,13 +6,14 @@
 
 #[path = "support/http_client.rs"]
 mod http_client;
+#[path = "support/program.rs"]
+mod program;
 
 use std::io::{BufRead, BufReader, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixDatagram;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,10 +22,9 @@ use std::thread;
 
 use http_client::{Client, PATIENCE, get};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use program::{PROGRAM, passing, without_variables};
 use serde_json::Value;
 use tempfile::TempDir;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_corelane");
 
 /// A program that is started by a link, which may come to mean another program, with a file, which
 /// may change; all its processes end with the test.
@@ -59,15 +59,10 @@ impl Site {
         let config = folder.path().join("corelane.toml");
         symlink(PROGRAM, &program).unwrap();
         std::fs::write(&config, file(workers, more)).unwrap();
-        let mut command = Command::new(&program);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CORELANE_") {
-                command.env_remove(name);
-            }
-        }
-        command.args(["--listen", listen, "--config"]).arg(&config).stdin(Stdio::null());
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let args = ["--listen", listen, "--config", config.to_str().unwrap()];
+        let mut command = without_variables(Command::new(&program), &args);
         change(&mut command);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut first = command.spawn().unwrap();
         let stderr = BufReader::new(first.stderr.take().unwrap());
         let (sender, told) = channel();
@@ -480,41 +475,9 @@ fn a_service_manager_is_told_who_serves_and_keeps_the_sockets() {
     };
     let names: Vec<_> = sockets.iter().enumerate().map(name).collect();
     let next = Site::start_with("127.0.0.1:0", 2, admin, |command| {
-        pass(command, &sockets);
+        *command = passing(command, &sockets.iter().collect::<Vec<_>>());
         command.env("LISTEN_FDNAMES", names.join(":"));
     });
     assert_eq!(next.address, site.address);
     assert_eq!(early.answer().text(), "here");
-}
-
-/// Has the command pass these sockets as a service manager does.
-fn pass(command: &mut Command, sockets: &[TcpListener]) {
-    let script = "export LISTEN_PID=$$; exec \"$0\" \"$@\"";
-    let mut wrapped = Command::new("sh");
-    wrapped.args(["-c", script]).arg(command.get_program()).args(command.get_args());
-    wrapped.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    wrapped.env("LISTEN_FDS", sockets.len().to_string());
-    // High numbers first, so that none of 3 and above is overwritten before it is copied.
-    let high: Vec<_> = sockets.iter().map(duplicate_above).collect();
-    // SAFETY: dup2 is async-signal-safe and the closure owns what it copies.
-    unsafe {
-        wrapped.pre_exec(move || {
-            for (number, socket) in (3..).zip(&high) {
-                if libc::dup2(socket.as_raw_fd(), number) < 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-            }
-            Ok(())
-        });
-    }
-    *command = wrapped;
-}
-
-fn duplicate_above(socket: &TcpListener) -> OwnedFd {
-    // SAFETY: the descriptor is open while it is borrowed, and what comes back is a new one.
-    unsafe {
-        let fd = libc::fcntl(socket.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 100);
-        assert!(fd >= 0);
-        OwnedFd::from_raw_fd(fd)
-    }
 }

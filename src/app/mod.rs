@@ -10,6 +10,7 @@ mod latency;
 pub mod middleware;
 mod route_tree;
 mod router;
+mod unique;
 #[cfg(feature = "cli")]
 pub mod welcome;
 

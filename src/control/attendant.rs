@@ -136,8 +136,8 @@ impl<'a, H: 'static> Attendant<'a, H> {
             log::info!(event = "draining"; "draining");
             self.drain();
         }
-        if self.upgrade.as_ref().is_some_and(|upgrade| now >= upgrade.until) {
-            self.fail_upgrade("it was not ready in time");
+        if let Some(late) = self.upgrade.take_if(|upgrade| now >= upgrade.until) {
+            self.give_up(late, "it was not ready in time");
         }
     }
 
@@ -227,10 +227,10 @@ impl<'a, H: 'static> Attendant<'a, H> {
     }
 
     fn go_on_with_upgrade(&mut self) {
-        let Some(mut upgrade) = self.upgrade.take() else { return };
+        let Some(upgrade) = self.upgrade.take() else { return };
         match upgrade.successor.progress() {
             Progress::Starting => self.upgrade = Some(upgrade),
-            Progress::Failed(why) => self.upgrade_failed(&why),
+            Progress::Failed(why) => self.give_up(upgrade, why),
             Progress::Ready => {
                 let pid = upgrade.successor.process.id();
                 log::info!(event = "upgraded", pid; "upgraded: pid {pid} serves, this server drains");
@@ -239,24 +239,16 @@ impl<'a, H: 'static> Attendant<'a, H> {
                 }
                 self.drains_at = Some(self.now());
                 self.running.hand_over();
-                // It goes on without us from now on, whatever becomes of it.
-                drop(upgrade.successor.go());
+                upgrade.successor.go();
             }
         }
     }
 
-    fn fail_upgrade(&mut self, why: &str) {
-        if let Some(mut upgrade) = self.upgrade.take()
-            && let Progress::Failed(why) = upgrade.successor.fail(why)
-        {
-            self.upgrade_failed(&why);
-        }
-    }
-
-    fn upgrade_failed(&self, why: &str) {
+    fn give_up(&self, upgrade: Upgrade, why: &str) {
+        let why = format!("{why} ({})", upgrade.successor.end());
         self.running.share_again();
         log::error!(
-            event = "upgrade_failed", reason = why;
+            event = "upgrade_failed", reason = why.as_str();
             "no upgrade, this server goes on: the new program did not serve: {why}"
         );
     }

@@ -55,8 +55,8 @@ pub(super) enum Progress {
     Starting,
     /// Each of its workers serves.
     Ready,
-    /// It will not take over.
-    Failed(String),
+    /// It will not take over, for this reason.
+    Failed(&'static str),
 }
 
 impl Successor {
@@ -85,31 +85,27 @@ impl Successor {
         self.channel.as_fd()
     }
 
-    pub(super) fn progress(&mut self) -> Progress {
+    pub(super) fn progress(&self) -> Progress {
         match self.channel.receive() {
             Ok(Some((message, _))) if message == READY => Progress::Ready,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Starting,
-            Ok(Some(_)) => self.fail("it speaks another form of handing over"),
+            Ok(Some(_)) => Progress::Failed("it speaks another form of handing over"),
             // One that ends before it has heard everything resets the connection.
-            Ok(None) | Err(_) => self.fail("it gave up"),
+            Ok(None) | Err(_) => Progress::Failed("it gave up"),
         }
     }
 
-    /// Ends it, for this reason.
-    pub(super) fn fail(&mut self, why: &str) -> Progress {
+    /// Ends it; how it ended, in words.
+    pub(super) fn end(mut self) -> String {
         // One that has ended keeps its own exit status.
         let _ = self.process.kill();
-        match self.process.wait() {
-            Ok(status) => Progress::Failed(format!("{why} ({status})")),
-            Err(error) => Progress::Failed(format!("{why} ({error})")),
-        }
+        let status = self.process.wait();
+        status.map_or_else(|error| error.to_string(), |status| status.to_string())
     }
 
-    /// Tells it that everything is its own now.
-    pub(super) fn go(self) -> Child {
-        // One that has ended since needs no word, and whoever waits for it sees it.
+    /// Tells it that everything is its own now. It goes on without us, whatever becomes of it.
+    pub(super) fn go(self) {
         let _ = self.channel.send(GO, &[]);
-        self.process
     }
 }
 
@@ -260,8 +256,8 @@ mod tests {
     fn a_program_that_cannot_be_started_or_ends_does_not_take_over() {
         let estate = Estate::default();
         assert!(Successor::start(Command::new("/nowhere/at/all"), &estate).is_err());
-        let mut successor = Successor::start(Command::new("cat"), &estate).unwrap();
-        let Progress::Failed(why) = successor.fail("it was not ready in time") else { panic!() };
-        assert!(why.contains("in time"), "{why}");
+        let successor = Successor::start(Command::new("cat"), &estate).unwrap();
+        let status = successor.end();
+        assert!(status.starts_with("signal: 9") || status.starts_with("exit status"), "{status}");
     }
 }

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // signal and fcntl are foreign functions.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -44,10 +44,22 @@ pub fn append_patiently_to(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Writes as much as there is room for. Returns how much that was, and why it was not all.
+pub fn write_most(file: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => return (written, Some(ErrorKind::WriteZero.into())),
+            Ok(len) => written += len,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return (written, Some(error)),
+        }
+    }
+    (written, None)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]

@@ -37,7 +37,7 @@ mod tuning;
 pub use accept_failure::AcceptFailure;
 pub use accept_queue::{AcceptQueue, ListenFailures, accept_queues, listen_failures, socket_inode};
 pub use affinity::Affinity;
-pub use append::{append_patiently_to, append_to};
+pub use append::{append_patiently_to, append_to, write_most};
 pub use cpu::{CpuPlan, pin_current_thread, worker_cpus};
 pub use epoll::Epoll;
 pub use eventfd::EventFd;

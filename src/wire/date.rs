@@ -44,17 +44,22 @@ impl DateText {
     pub const fn bytes(&self) -> &[u8; DATE_BYTES] {
         &self.text
     }
+
+    /// The second as RFC 3339 has it, up to its fraction: `1994-11-06T08:49:37`.
+    pub fn rfc3339(&self) -> String {
+        // `Sun, 06 Nov 1994 08:49:37 GMT` has all of it.
+        let text = String::from_utf8_lossy(&self.text);
+        let (day, name, year, time) = (&text[5..7], &text[8..11], &text[12..16], &text[17..25]);
+        let month = MONTHS.find(name).map_or(0, |at| at / name.len() + 1);
+        format!("{year}-{month:02}-{day}T{time}")
+    }
 }
 
 /// RFC 3339 in UTC with milliseconds, such as `2026-11-22T10:22:10.123Z`, of the moment this long
 /// after 1970-01-01 00:00:00 UTC; years after 9999 as in [`DateText::new`].
 pub fn timestamp(since_epoch: Duration) -> String {
-    // `Sun, 06 Nov 1994 08:49:37 GMT` has all of it but the milliseconds.
-    let date = DateText::new(since_epoch.as_secs());
-    let text = String::from_utf8_lossy(date.bytes());
-    let (day, name, year, time) = (&text[5..7], &text[8..11], &text[12..16], &text[17..25]);
-    let month = MONTHS.find(name).map_or(0, |at| at / name.len() + 1);
-    format!("{year}-{month:02}-{day}T{time}.{:03}Z", since_epoch.subsec_millis())
+    let second = DateText::new(since_epoch.as_secs()).rfc3339();
+    format!("{second}.{:03}Z", since_epoch.subsec_millis())
 }
 
 const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";

@@ -2,10 +2,12 @@
 //! Knows nothing of the library.
 
 #![allow(dead_code, reason = "every test program uses a part of it")]
-#![allow(unsafe_code, reason = "sends signals to the processes it started")]
+#![allow(unsafe_code, reason = "sends signals and sockets to the processes it started")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use crate::http_client::Client;
@@ -136,4 +138,36 @@ pub(crate) fn error_and_hint(stderr: &str) -> (&str, &str) {
     let hint = lines.next().and_then(|line| line.strip_prefix("hint: ")).expect(stderr);
     assert_eq!(lines.next(), None, "{stderr}");
     (error, hint)
+}
+
+/// The command as a service manager starts it that passes it these sockets.
+pub(crate) fn passing(command: &Command, sockets: &[&TcpListener]) -> Command {
+    // Only the process itself knows its number before it becomes the program.
+    let script = "export LISTEN_PID=$$; exec \"$0\" \"$@\"";
+    let mut shell = without_variables(Command::new("sh"), &["-c", script]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.env("LISTEN_FDS", sockets.len().to_string());
+    // High numbers first, so that none of 3 and above is overwritten before it is copied.
+    let high: Vec<_> = sockets.iter().map(|socket| duplicate_above(socket, 100)).collect();
+    // SAFETY: dup2 is async-signal-safe and the closure owns what it copies.
+    unsafe {
+        shell.pre_exec(move || {
+            for (number, socket) in (3..).zip(&high) {
+                if libc::dup2(socket.as_raw_fd(), number) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+    shell
+}
+
+fn duplicate_above(socket: &TcpListener, least: i32) -> OwnedFd {
+    // SAFETY: the descriptor is open while it is borrowed, and what comes back is a new one.
+    unsafe {
+        let fd = libc::fcntl(socket.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least);
+        assert!(fd >= 0);
+        OwnedFd::from_raw_fd(fd)
+    }
 }

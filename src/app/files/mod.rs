@@ -9,7 +9,6 @@ mod served;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -18,6 +17,7 @@ use cache::Cache;
 use path::file_path;
 use served::Served;
 
+use super::unique::Unique;
 use crate::api::{Error, HandlerResult, Request, Response};
 use crate::clock::Clock;
 use crate::limits::INLINE_BODY_BYTES_MAX;
@@ -45,21 +45,8 @@ pub struct Files {
     root: Result<Root, String>,
     cache: Cache,
     clock: Clock,
-    boundaries: Boundaries,
-}
-
-/// What separates the parts of answers: not to be guessed by who writes the files.
-#[derive(Debug)]
-struct Boundaries {
-    random: u64,
-    count: u64,
-}
-
-impl Boundaries {
-    fn next(&mut self) -> String {
-        self.count = self.count.wrapping_add(1);
-        format!("{:016x}{:016x}", self.random, self.count)
-    }
+    /// What separates the parts of answers: not to be guessed by who writes the files.
+    boundaries: Unique,
 }
 
 /// What a path leads to.
@@ -74,9 +61,7 @@ impl Files {
         let directory = directory.as_ref();
         let root = Root::open(directory)
             .map_err(|error| format!("cannot serve the files of {}: {error}", directory.display()));
-        let boundaries =
-            Boundaries { random: RandomState::new().build_hasher().finish(), count: 0 };
-        Files { root, cache: Cache::default(), clock: Clock::new(), boundaries }
+        Files { root, cache: Cache::default(), clock: Clock::new(), boundaries: Unique::new() }
     }
 
     /// Why they cannot be served, if they cannot.
@@ -164,6 +149,7 @@ impl Files {
         response: Response<'_>,
     ) -> HandlerResult {
         let boundary = self.boundaries.next();
+        let boundary = String::from_utf8_lossy(&boundary);
         let content_type = file.content_type;
         let frame = Multipart { boundary: &boundary, content_type, len: file.facts.len };
         let mut rest = VecDeque::with_capacity(2 * ranges.len() + 1);

@@ -1,9 +1,7 @@
 //! A name for each request, by which its answer is found again elsewhere.
 //! Knows nothing of logs.
 
-use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
-
+use super::super::unique::Unique;
 use crate::api::{Error, Fields, Hook, Next, Request};
 
 /// Names have at most so many bytes: those of tracing systems have up to 64.
@@ -12,15 +10,11 @@ const ID_BYTES_MAX: usize = 64;
 /// Answers with `X-Request-Id`: the one that came, if it has letters, digits, `-`, `_` and `.`
 /// alone and at most 64 of them, else a new one of 32 hexadecimal digits.
 #[derive(Clone, Debug)]
-pub struct RequestId {
-    /// Drawn by lot for each hook, so that workers and restarts do not repeat one another.
-    origin: u64,
-    number: u64,
-}
+pub struct RequestId(Unique);
 
 impl Default for RequestId {
     fn default() -> RequestId {
-        RequestId { origin: RandomState::new().hash_one("origin"), number: 0 }
+        RequestId(Unique::new())
     }
 }
 
@@ -45,10 +39,7 @@ impl Hook for RequestId {
             fields.set("X-Request-Id", id);
             return Ok(Next::Go);
         }
-        self.number += 1;
-        let mut id = [0; 32];
-        write!(&mut id[..], "{:016x}{:016x}", self.origin, self.number)?;
-        fields.set("X-Request-Id", id);
+        fields.set("X-Request-Id", self.0.next());
         Ok(Next::Go)
     }
 }

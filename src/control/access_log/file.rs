@@ -2,7 +2,7 @@
 //! that cannot be written are counted and forgotten. Knows nothing of what they say.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::is_stdout;
 use crate::clock::{Clock, Moment};
 use crate::limits::{ACCESS_LOG_WARN_MS, ACCESS_LOG_WRITE_BYTES};
-use crate::sys::append_patiently_to;
+use crate::sys::{append_patiently_to, write_most};
 use crate::worker::Lane;
 
 /// Between two lines of the event log about a file that fails.
@@ -116,7 +116,7 @@ impl LogFile {
             return;
         }
         let (written, error) = match self.mend() {
-            Ok(()) => write(&mut self.file, &self.buffer),
+            Ok(()) => write_most(&mut self.file, &self.buffer),
             Err(error) => (0, Some(error)),
         };
         let lost_before = self.lost;
@@ -141,7 +141,7 @@ impl LogFile {
     /// Writes the rest of a torn line, so that the next one begins at its begin.
     fn mend(&mut self) -> io::Result<()> {
         let Some((rest, lane)) = &mut self.torn else { return Ok(()) };
-        let (written, error) = write(&mut self.file, rest);
+        let (written, error) = write_most(&mut self.file, rest);
         rest.drain(..written);
         if let Some(error) = error {
             return Err(error);
@@ -200,20 +200,6 @@ fn open(path: &Path) -> io::Result<File> {
     append_patiently_to(path)
 }
 
-/// Writes as much as it can. Returns how much that was, and why it was not all.
-fn write(file: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
-    let mut written = 0;
-    while written < bytes.len() {
-        match file.write(&bytes[written..]) {
-            Ok(0) => return (written, Some(ErrorKind::WriteZero.into())),
-            Ok(len) => written += len,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return (written, Some(error)),
-        }
-    }
-    (written, None)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,7 +215,7 @@ mod tests {
             file.buffer().extend_from_slice(line.as_bytes());
             file.end_line(number % 2);
         }
-        write(&mut file.file, &file.buffer[..written]);
+        write_most(&mut file.file, &file.buffer[..written]);
         file.count_part(written);
         file.buffer.clear();
         (file, folder)

@@ -150,16 +150,9 @@ fn second(format: AccessLogFormat, date: DateText) -> Vec<u8> {
         AccessLogFormat::Combined => {
             [b"[", day, b"/", month, b"/", year, b":", time, b" +0000]"].concat()
         }
-        AccessLogFormat::Json => {
-            let month = MONTHS.iter().position(|name| *name == month).unwrap_or(0) + 1;
-            [year, b"-", &[digit(month / 10), digit(month)], b"-", day, b"T", time].concat()
-        }
+        AccessLogFormat::Json => date.rfc3339().into_bytes(),
     }
 }
-
-const MONTHS: [&[u8]; 12] = [
-    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
-];
 
 /// The last digit of a number.
 fn digit(number: usize) -> u8 {

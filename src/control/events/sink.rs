@@ -2,7 +2,7 @@
 //! one that can says how many they were. Knows not what is in a line.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::line::{Line, LogForm, Opening};
-use crate::sys::append_to;
+use crate::sys::{append_to, write_most};
 
 /// An opened place for lines, and their form.
 #[derive(Debug)]
@@ -134,23 +134,12 @@ impl Sink {
             LogForm::Text => line.to_text(self.destination.opening(), at),
         };
         let text = if self.is_torn { format!("\n{text}") } else { text };
-        let mut unwritten = text.as_bytes();
-        while !unwritten.is_empty() {
-            let written = match &mut self.destination.place {
-                Place::File(file, _) => file.write(unwritten),
-                Place::Stderr { .. } => io::stderr().write(unwritten),
-            };
-            match written {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) | Ok(0) => {
-                    self.is_torn |= unwritten.len() < text.len();
-                    return false;
-                }
-                Ok(len) => unwritten = &unwritten[len..],
-            }
-        }
-        self.is_torn = false;
-        true
+        let (written, error) = match &mut self.destination.place {
+            Place::File(file, _) => write_most(file, text.as_bytes()),
+            Place::Stderr { .. } => write_most(&mut io::stderr(), text.as_bytes()),
+        };
+        self.is_torn = error.is_some() && (self.is_torn || written > 0);
+        error.is_none()
     }
 }
 
