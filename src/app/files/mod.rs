@@ -1,30 +1,28 @@
 //! The files beneath a directory: conditional requests, parts, and a cache of each worker's own.
 //! Knows no protocol; what leads out of the directory is refused by the kernel.
 
+mod answer;
 mod body;
 mod cache;
 mod media_type;
 mod path;
 mod served;
+mod variants;
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::path::Path;
 use std::rc::Rc;
 
-use body::{Content, Part, Parts};
 use cache::Cache;
 use path::file_path;
-use served::Served;
+use served::Loading;
+use variants::{Open, Variants};
 
 use super::unique::Unique;
 use crate::api::{Error, HandlerResult, Request, Response};
 use crate::clock::Clock;
-use crate::limits::INLINE_BODY_BYTES_MAX;
 use crate::sys::{Opened, Root};
-use crate::wire::conditional::{Preconditions, Verdict};
-use crate::wire::head::Method;
-use crate::wire::range::{self, ByteRange, Multipart, Wanted};
+use crate::wire::accept_encoding::Coding;
 use crate::wire::status::Status;
 
 /// What a directory is answered with.
@@ -47,12 +45,13 @@ pub struct Files {
     clock: Clock,
     /// What separates the parts of answers: not to be guessed by who writes the files.
     boundaries: Unique,
+    is_precompressed: bool,
 }
 
 /// What a path leads to.
 enum Found {
     Directory,
-    File(Rc<Served>),
+    File(Rc<Variants>),
 }
 
 impl Files {
@@ -61,7 +60,22 @@ impl Files {
         let directory = directory.as_ref();
         let root = Root::open(directory)
             .map_err(|error| format!("cannot serve the files of {}: {error}", directory.display()));
-        Files { root, cache: Cache::default(), clock: Clock::new(), boundaries: Unique::new() }
+        Files {
+            root,
+            cache: Cache::default(),
+            clock: Clock::new(),
+            boundaries: Unique::new(),
+            is_precompressed: false,
+        }
+    }
+
+    /// Answers with what is kept compressed beside a file, `app.js.br`, `app.js.zst` or
+    /// `app.js.gz`, where the client takes it by its `Accept-Encoding`. One that is older than
+    /// its file is passed over, as it was made of another.
+    #[must_use]
+    pub fn precompressed(mut self) -> Files {
+        self.is_precompressed = true;
+        self
     }
 
     /// Why they cannot be served, if they cannot.
@@ -79,7 +93,9 @@ impl Files {
         let path = file_path(raw).ok_or_else(missing)?;
         match self.find(&path)? {
             Found::Directory => redirect(request, response),
-            Found::File(file) => self.answer_file(&file, request, response),
+            Found::File(file) => {
+                answer::answer(file.choose(request), &mut self.boundaries, request, response)
+            }
         }
     }
 
@@ -100,70 +116,20 @@ impl Files {
             let is_found = matches!(opened, Opened::Directory) && !is_directory;
             return if is_found { Ok(Found::Directory) } else { Err(missing()) };
         };
-        if let Some(file) = kept.filter(|file| file.facts == opened.facts()) {
+        let mut open = Open::alone(opened);
+        if self.is_precompressed {
+            open = open.with_siblings(root, &file_path).map_err(Error::internal)?;
+        }
+        if let Some(file) = kept.filter(|file| file.are_those_of(&open)) {
             self.cache.confirm(path, now);
             return Ok(Found::File(file));
         }
-        let file = Rc::new(Served::load(&file_path, opened, self.clock.unix_seconds())?);
+        let unix_seconds = self.clock.unix_seconds();
+        let coding = Coding::Identity;
+        let loading = Loading { path: &file_path, coding, varies: false, unix_seconds };
+        let file = Rc::new(Variants::load(open, &loading)?);
         self.cache.keep(path, &file, now);
         Ok(Found::File(file))
-    }
-
-    fn answer_file(
-        &mut self,
-        file: &Served,
-        request: &Request<'_>,
-        response: Response<'_>,
-    ) -> HandlerResult {
-        let validators = file.validators();
-        let ranges = match Preconditions::read(request.headers(), &validators).judge(&validators) {
-            Verdict::Failed => {
-                let message = "the file is not the one that the request names";
-                return Err(Error::new(Status::PRECONDITION_FAILED, message));
-            }
-            Verdict::NotModified => {
-                return response.status(Status::NOT_MODIFIED).fields(&file.known).empty();
-            }
-            Verdict::Proceed { ranges } => ranges && request.method() == Method::Get,
-        };
-        let len = file.facts.len;
-        let range = request.header_bytes("range").filter(|_| ranges);
-        match range.map_or(Wanted::Whole, |value| range::parse(value, len)) {
-            Wanted::Whole => whole(file, response),
-            Wanted::Parts(parts) => match parts[..] {
-                [part] => one_part(file, part, response),
-                _ => self.several_parts(file, &parts, response),
-            },
-            Wanted::Unsatisfiable => {
-                let message = "the file has none of these bytes";
-                let error = Error::new(Status::RANGE_NOT_SATISFIABLE, message);
-                Err(error.with_header("Content-Range", range::content_range_of_none(len)))
-            }
-        }
-    }
-
-    fn several_parts(
-        &mut self,
-        file: &Served,
-        ranges: &[ByteRange],
-        response: Response<'_>,
-    ) -> HandlerResult {
-        let boundary = self.boundaries.next();
-        let boundary = String::from_utf8_lossy(&boundary);
-        let content_type = file.content_type;
-        let frame = Multipart { boundary: &boundary, content_type, len: file.facts.len };
-        let mut rest = VecDeque::with_capacity(2 * ranges.len() + 1);
-        for &range in ranges {
-            let mut open = Vec::new();
-            frame.open(&mut open, range);
-            rest.extend([Part::Frame(open), Part::Range(range)]);
-        }
-        let mut close = Vec::new();
-        frame.close(&mut close);
-        rest.push_back(Part::Frame(close));
-        let response = response.status(Status::PARTIAL_CONTENT).fields(&file.known);
-        let source = Parts { content: file.content.clone(), rest };
-        response.content_type(&frame.value()).stream_exact(frame.body_len(ranges), source)
     }
 }
 
@@ -177,33 +143,4 @@ pub(super) fn redirect(request: &Request<'_>, response: Response<'_>) -> Handler
     let (path, query) = (request.path(), request.query_string());
     let mark = if query.is_empty() { "" } else { "?" };
     response.status(Status::MOVED_PERMANENTLY).redirect(&format!("{path}/{mark}{query}"))
-}
-
-fn whole(file: &Served, response: Response<'_>) -> HandlerResult {
-    let response = response.fields(&file.whole);
-    match &file.content {
-        // What is copied anyway is not counted.
-        Content::Kept(bytes) if bytes.len() <= INLINE_BODY_BYTES_MAX => response.bytes(&bytes[..]),
-        Content::Kept(bytes) => response.bytes(bytes.clone()),
-        Content::Open(_) => {
-            let all = ByteRange { first: 0, last: file.facts.len - 1 };
-            stream(file, all, response)
-        }
-    }
-}
-
-fn one_part(file: &Served, range: ByteRange, response: Response<'_>) -> HandlerResult {
-    let content_range = range::content_range(range, file.facts.len);
-    let response = response.status(Status::PARTIAL_CONTENT).fields(&file.whole);
-    let response = response.header("Content-Range", content_range);
-    match &file.content {
-        // A part lies within the whole, which is within an address space.
-        Content::Kept(bytes) => response.bytes(&bytes[range.first as usize..=range.last as usize]),
-        Content::Open(_) => stream(file, range, response),
-    }
-}
-
-fn stream(file: &Served, range: ByteRange, response: Response<'_>) -> HandlerResult {
-    let source = Parts { content: file.content.clone(), rest: [Part::Range(range)].into() };
-    response.stream_exact(range.len(), source)
 }
