@@ -1,10 +1,13 @@
-//! The files beneath a directory: conditional requests, parts, and a cache of each worker's own.
+//! The files beneath a directory, found by the paths of requests and kept by each worker.
 //! Knows no protocol; what leads out of the directory is refused by the kernel.
 
 mod answer;
 mod body;
 mod cache;
+mod glob;
+mod listing;
 mod media_type;
+mod options;
 mod path;
 mod served;
 mod variants;
@@ -14,12 +17,14 @@ use std::path::Path;
 use std::rc::Rc;
 
 use cache::Cache;
+use listing::{Listing, Listings};
+use options::Options;
 use path::file_path;
 use served::Loading;
 use variants::{Open, Variants};
 
 use super::unique::Unique;
-use crate::api::{Error, HandlerResult, Request, Response};
+use crate::api::{Error, HandlerResult, RefusedPath, Request, Response};
 use crate::clock::Clock;
 use crate::sys::{Opened, Root};
 use crate::wire::accept_encoding::Coding;
@@ -33,7 +38,7 @@ const INDEX: &[u8] = b"index.html";
 /// A path is decoded once. `..`, hidden names (but `.well-known`), escaped slashes, backslashes
 /// and NULs, links that lead out, devices and pipes answer the same 404 as a file that is missing.
 /// A directory is answered with its `index.html`, and without a slash at the end of its path with
-/// a redirection to the path that has one.
+/// a redirection to the path that has one. Refused paths are counted by their reasons.
 ///
 /// Files of up to 64 KiB are kept in memory by each worker and looked at again once a second;
 /// larger ones are read while they are sent. One that becomes shorter meanwhile ends that
@@ -42,16 +47,20 @@ const INDEX: &[u8] = b"index.html";
 pub struct Files {
     root: Result<Root, String>,
     cache: Cache,
+    listings: Listings,
     clock: Clock,
     /// What separates the parts of answers: not to be guessed by who writes the files.
     boundaries: Unique,
-    is_precompressed: bool,
+    options: Options,
 }
 
 /// What a path leads to.
 enum Found {
+    /// To be asked for with a slash at its end.
     Directory,
     File(Rc<Variants>),
+    /// Nothing that is served; counted, if more is wrong than that it is missing.
+    Nothing(Option<RefusedPath>),
 }
 
 impl Files {
@@ -63,19 +72,11 @@ impl Files {
         Files {
             root,
             cache: Cache::default(),
+            listings: Listings::default(),
             clock: Clock::new(),
             boundaries: Unique::new(),
-            is_precompressed: false,
+            options: Options::default(),
         }
-    }
-
-    /// Answers with what is kept compressed beside a file, `app.js.br`, `app.js.zst` or
-    /// `app.js.gz`, where the client takes it by its `Accept-Encoding`. One that is older than
-    /// its file is passed over, as it was made of another.
-    #[must_use]
-    pub fn precompressed(mut self) -> Files {
-        self.is_precompressed = true;
-        self
     }
 
     /// Why they cannot be served, if they cannot.
@@ -90,13 +91,37 @@ impl Files {
         request: &Request<'_>,
         response: Response<'_>,
     ) -> HandlerResult {
-        let path = file_path(raw).ok_or_else(missing)?;
-        match self.find(&path)? {
-            Found::Directory => redirect(request, response),
-            Found::File(file) => {
-                answer::answer(file.choose(request), &mut self.boundaries, request, response)
+        let answered = self.answer_path(raw, request, response);
+        answered.map_err(|error| self.with_page(request, error))
+    }
+
+    fn answer_path(
+        &mut self,
+        raw: &[u8],
+        request: &Request<'_>,
+        response: Response<'_>,
+    ) -> HandlerResult {
+        let path = match file_path(raw) {
+            Ok(path) => path,
+            Err(why) => {
+                request.refuse_path(why);
+                return Err(missing());
             }
-        }
+        };
+        let file = match self.find(&path)? {
+            Found::Directory => return redirect(request, response),
+            Found::File(file) => file,
+            Found::Nothing(why) => {
+                if let Some(why) = why {
+                    request.refuse_path(why);
+                }
+                if let Some(listing) = self.listing_of(&path)? {
+                    return listing.answer(request, response);
+                }
+                self.find_fallback()?
+            }
+        };
+        answer::answer(file.choose(request), &mut self.boundaries, request, response)
     }
 
     /// What `path` leads to, looked at within the last second.
@@ -110,26 +135,71 @@ impl Files {
         let file_path =
             if is_directory { Cow::Owned([path, INDEX].concat()) } else { Cow::Borrowed(path) };
         let root = self.root.as_ref().map_err(|fault| Error::internal(fault.clone()))?;
-        let opened = root.find(&file_path).map_err(Error::internal)?;
-        let Opened::File(opened) = opened else {
-            self.cache.forget(path);
-            let is_found = matches!(opened, Opened::Directory) && !is_directory;
-            return if is_found { Ok(Found::Directory) } else { Err(missing()) };
+        let opened = match root.find(&file_path).map_err(Error::internal)? {
+            Opened::File(opened) => opened,
+            other => {
+                self.cache.forget(path);
+                return Ok(match other {
+                    Opened::Directory if !is_directory => Found::Directory,
+                    Opened::Other => Found::Nothing(Some(RefusedPath::NotAFile)),
+                    Opened::Outside => Found::Nothing(Some(RefusedPath::EscapesRoot)),
+                    _ => Found::Nothing(None),
+                });
+            }
         };
         let mut open = Open::alone(opened);
-        if self.is_precompressed {
+        if self.options.is_precompressed {
             open = open.with_siblings(root, &file_path).map_err(Error::internal)?;
         }
         if let Some(file) = kept.filter(|file| file.are_those_of(&open)) {
             self.cache.confirm(path, now);
             return Ok(Found::File(file));
         }
-        let unix_seconds = self.clock.unix_seconds();
-        let coding = Coding::Identity;
-        let loading = Loading { path: &file_path, coding, varies: false, unix_seconds };
+        let loading = Loading {
+            path: &file_path,
+            coding: Coding::Identity,
+            varies: false,
+            cache_control: self.options.cache_control(&file_path),
+            unix_seconds: self.clock.unix_seconds(),
+        };
         let file = Rc::new(Variants::load(open, &loading)?);
         self.cache.keep(path, &file, now);
         Ok(Found::File(file))
+    }
+
+    /// What is in the directory `path`, made within the last second, if it is one and listed.
+    fn listing_of(&mut self, path: &[u8]) -> Result<Option<Listing>, Error> {
+        let is_directory = path.is_empty() || path.ends_with(b"/");
+        if !self.options.is_listed || !is_directory {
+            return Ok(None);
+        }
+        let root = self.root.as_ref().map_err(|fault| Error::internal(fault.clone()))?;
+        self.listings.find(root, path, self.clock.now()).map_err(Error::internal)
+    }
+
+    /// What answers where there is no file.
+    fn find_fallback(&mut self) -> Result<Rc<Variants>, Error> {
+        let path = self.options.fallback.clone().ok_or_else(missing)?;
+        match self.find(&path)? {
+            Found::File(file) => Ok(file),
+            _ => Err(missing()),
+        }
+    }
+
+    /// An error with the page for it, if there is one.
+    #[cold]
+    fn with_page(&mut self, request: &Request<'_>, error: Error) -> Error {
+        let Some(path) = self.options.error_page(error.status()) else { return error };
+        if request.accepts_json() {
+            return error;
+        }
+        match self.find(&path) {
+            Ok(Found::File(page)) => match page.kept() {
+                Some(bytes) => error.with_page(bytes),
+                None => error,
+            },
+            _ => error,
+        }
     }
 }
 

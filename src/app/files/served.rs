@@ -22,6 +22,7 @@ pub(super) struct Loading<'a> {
     pub(super) coding: Coding,
     /// Whether there are others of another coding.
     pub(super) varies: bool,
+    pub(super) cache_control: Option<&'a str>,
     /// By the wall clock.
     pub(super) unix_seconds: u64,
 }
@@ -61,7 +62,7 @@ impl Served {
     }
 
     fn new(facts: Facts, content: Content, loading: &Loading<'_>) -> Result<Served, String> {
-        let Loading { path, coding, varies, unix_seconds } = *loading;
+        let Loading { path, coding, varies, cache_control, unix_seconds } = *loading;
         let content_type = media_type(path);
         // Inode and time together tell a file that was replaced from one that was written to.
         let tag = format!("{:x}-{:x}-{:x}", facts.inode, facts.len, facts.modified_ns);
@@ -74,6 +75,9 @@ impl Served {
             .with("Last-Modified", &String::from_utf8_lossy(date.bytes()))?;
         if varies {
             known = known.with("Vary", "Accept-Encoding")?;
+        }
+        if let Some(value) = cache_control {
+            known = known.with("Cache-Control", value)?;
         }
         let mut whole =
             known.clone().with("Accept-Ranges", "bytes")?.with("Content-Type", content_type)?;
@@ -131,7 +135,8 @@ impl Served {
         let len = bytes.len() as u64;
         let facts = Facts { len, modified_ns: 0, changed_ns: 0, inode: 1, device: 1 };
         let coding = Coding::Identity;
-        let loading = Loading { path: b"a", coding, varies: false, unix_seconds: 1 };
+        let (path, cache_control) = (b"a", None);
+        let loading = Loading { path, coding, varies: false, cache_control, unix_seconds: 1 };
         Served::new(facts, Content::Kept(bytes.into()), &loading).unwrap()
     }
 }

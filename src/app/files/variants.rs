@@ -2,7 +2,9 @@
 //! is given. Knows no paths of requests.
 
 use std::array;
+use std::sync::Arc;
 
+use super::body::Content;
 use super::served::{Loading, Served};
 use crate::api::{Error, Request};
 use crate::sys::{Facts, OpenFile, Opened, Root};
@@ -87,6 +89,14 @@ impl Variants {
         let is_there = |coding| coding == Coding::Identity || self.sibling(coding).is_some();
         let chosen = Accepted::read(lines).choose(is_there);
         chosen.and_then(|coding| self.sibling(coding)).unwrap_or(&self.plain)
+    }
+
+    /// The content of the file itself, if it is in memory.
+    pub(super) fn kept(&self) -> Option<Arc<[u8]>> {
+        match &self.plain.content {
+            Content::Kept(bytes) => Some(Arc::clone(bytes)),
+            Content::Open(_) => None,
+        }
     }
 
     fn sibling(&self, wanted: Coding) -> Option<&Served> {
