@@ -34,12 +34,12 @@ pub(super) fn answer(
     let len = file.facts.len;
     let range = request.header_bytes("range").filter(|_| ranges);
     match range.map_or(Wanted::Whole, |value| range::parse(value, len)) {
-        Wanted::Whole => whole(file, response),
+        Wanted::Whole => whole(file, request, response),
         Wanted::Parts(parts) => match parts[..] {
-            [part] => one_part(file, part, response),
+            [part] => one_part(file, part, request, response),
             // The parts of a body could not tell that they are of a coding.
-            _ if file.is_coded => whole(file, response),
-            _ => several_parts(boundaries, file, &parts, response),
+            _ if file.is_coded => whole(file, request, response),
+            _ => several_parts(boundaries, file, &parts, request, response),
         },
         Wanted::Unsatisfiable => {
             let message = "the file has none of these bytes";
@@ -54,6 +54,7 @@ fn several_parts(
     boundaries: &mut Unique,
     file: &Served,
     ranges: &[ByteRange],
+    request: &Request<'_>,
     response: Response<'_>,
 ) -> HandlerResult {
     let boundary = boundaries.next();
@@ -70,7 +71,7 @@ fn several_parts(
     frame.close(&mut close);
     rest.push_back(Part::Frame(close));
     let response = response.status(Status::PARTIAL_CONTENT).fields(&file.known);
-    let source = Parts { content: file.content.clone(), rest };
+    let source = Parts::new(&file.content, rest, request.waker());
     response.content_type(&frame.value()).stream_exact(frame.body_len(ranges), source)
 }
 
@@ -79,7 +80,7 @@ fn varying(file: &Served, error: Error) -> Error {
     if file.varies { error.with_header("Vary", "Accept-Encoding".to_owned()) } else { error }
 }
 
-fn whole(file: &Served, response: Response<'_>) -> HandlerResult {
+fn whole(file: &Served, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
     let response = response.fields(&file.whole);
     match &file.content {
         // What is copied anyway is not counted.
@@ -87,23 +88,33 @@ fn whole(file: &Served, response: Response<'_>) -> HandlerResult {
         Content::Kept(bytes) => response.bytes(bytes.clone()),
         Content::Open(_) => {
             let all = ByteRange { first: 0, last: file.facts.len - 1 };
-            stream(file, all, response)
+            stream(file, all, request, response)
         }
     }
 }
 
-fn one_part(file: &Served, range: ByteRange, response: Response<'_>) -> HandlerResult {
+fn one_part(
+    file: &Served,
+    range: ByteRange,
+    request: &Request<'_>,
+    response: Response<'_>,
+) -> HandlerResult {
     let content_range = range::content_range(range, file.facts.len);
     let response = response.status(Status::PARTIAL_CONTENT).fields(&file.whole);
     let response = response.header("Content-Range", content_range);
     match &file.content {
         // A part lies within the whole, which is within an address space.
         Content::Kept(bytes) => response.bytes(&bytes[range.first as usize..=range.last as usize]),
-        Content::Open(_) => stream(file, range, response),
+        Content::Open(_) => stream(file, range, request, response),
     }
 }
 
-fn stream(file: &Served, range: ByteRange, response: Response<'_>) -> HandlerResult {
-    let source = Parts { content: file.content.clone(), rest: [Part::Range(range)].into() };
+fn stream(
+    file: &Served,
+    range: ByteRange,
+    request: &Request<'_>,
+    response: Response<'_>,
+) -> HandlerResult {
+    let source = Parts::new(&file.content, [Part::Range(range)].into(), request.waker());
     response.stream_exact(range.len(), source)
 }

@@ -41,7 +41,8 @@ const INDEX: &[u8] = b"index.html";
 /// a redirection to the path that has one. Refused paths are counted by their reasons.
 ///
 /// Files of up to 64 KiB are kept in memory by each worker and looked at again once a second;
-/// larger ones are read while they are sent. One that becomes shorter meanwhile ends that
+/// larger ones are sent from where they are (`sendfile(2)`), and read ahead on the threads for
+/// blocking work where a disk has to be waited for. One that becomes shorter meanwhile ends that
 /// connection.
 #[derive(Debug)]
 pub struct Files {
@@ -151,7 +152,7 @@ impl Files {
         if self.options.is_precompressed {
             open = open.with_siblings(root, &file_path).map_err(Error::internal)?;
         }
-        if let Some(file) = kept.filter(|file| file.are_those_of(&open)) {
+        if let Some(file) = kept.filter(|file| file.may_be_kept() && file.are_those_of(&open)) {
             self.cache.confirm(path, now);
             return Ok(Found::File(file));
         }

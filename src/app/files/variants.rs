@@ -91,6 +91,11 @@ impl Variants {
         chosen.and_then(|coding| self.sibling(coding)).unwrap_or(&self.plain)
     }
 
+    /// Whether all of them may be served for longer than a second as they are.
+    pub(super) fn may_be_kept(&self) -> bool {
+        self.siblings.iter().flatten().chain([&self.plain]).all(Served::may_be_kept)
+    }
+
     /// The content of the file itself, if it is in memory.
     pub(super) fn kept(&self) -> Option<Arc<[u8]>> {
         match &self.plain.content {
