@@ -77,8 +77,12 @@ pub const KEPT_LISTINGS_MAX: usize = 16;
 /// Characters of a pattern of paths, which is compared with each path that is loaded.
 pub const GLOB_CHARS_MAX: usize = 256;
 
-/// Bytes of a file whose content a worker keeps; a larger one is read while it is sent.
-pub const KEPT_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Bytes of a file whose content a worker keeps: to copy more costs more than to have the kernel
+/// send it from where it is.
+pub const KEPT_FILE_BYTES_MAX: u64 = 16 * 1024;
+
+/// Bytes of a file that is the page of an error, which is copied.
+pub const ERROR_PAGE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Bytes of a file that are read ahead at a time where the disk has to be waited for: some
 /// milliseconds of it, and pieces enough for a client meanwhile.

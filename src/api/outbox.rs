@@ -318,6 +318,16 @@ impl Outbox {
         self.answer.outcome = Outcome::Answered;
     }
 
+    /// Answers with a part of a file that is sent from where it is.
+    pub(super) fn answer_file(&mut self, content_type: ContentType, range: FileRange) {
+        self.write_head(content_type, StreamFraming::Length(range.len() as u64));
+        if self.sends_body() {
+            self.answer.body_bytes = range.len() as u64;
+            self.queue.push_file(range);
+        }
+        self.answer.outcome = Outcome::Answered;
+    }
+
     /// Answers with a body that is pulled from `source` later, of `length` bytes if known.
     pub(super) fn answer_stream(
         &mut self,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::outbox::Outbox;
 use super::{Error, FieldLines, Fields, HandlerResult, Later, Source};
-use crate::mem::Bytes;
+use crate::limits::FILE_PIECE_BYTES;
+use crate::mem::{Bytes, FileRange};
 use crate::wire::encode::{self, ContentType};
 use crate::wire::status::Status;
 
@@ -265,6 +266,14 @@ impl<'a> Response<'a> {
 
     fn finish_whole(self, content_type: ContentType, bytes: Bytes) -> HandlerResult {
         self.expect_sound()?.answer_large(content_type, bytes);
+        Ok(Responded(()))
+    }
+
+    /// Finishes with a part of a file that is in memory, sent from where it is: no more than goes
+    /// into one turn.
+    pub(crate) fn file(self, range: FileRange) -> HandlerResult {
+        debug_assert!(range.len() as u64 <= FILE_PIECE_BYTES, "longer ones are streamed");
+        self.expect_sound()?.answer_file(ContentType::Bytes, range);
         Ok(Responded(()))
     }
 

@@ -2,12 +2,15 @@
 //! Knows no paths, and not how the file was chosen.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::body::{Content, Part, Parts};
 use super::served::Served;
 use crate::api::{Error, HandlerResult, Request, Response};
 use crate::app::unique::Unique;
-use crate::limits::INLINE_BODY_BYTES_MAX;
+use crate::limits::{FILE_PIECE_BYTES, INLINE_BODY_BYTES_MAX};
+use crate::mem::FileRange;
+use crate::sys::OpenFile;
 use crate::wire::conditional::{Preconditions, Verdict};
 use crate::wire::head::Method;
 use crate::wire::range::{self, ByteRange, Multipart, Wanted};
@@ -86,9 +89,9 @@ fn whole(file: &Served, request: &Request<'_>, response: Response<'_>) -> Handle
         // What is copied anyway is not counted.
         Content::Kept(bytes) if bytes.len() <= INLINE_BODY_BYTES_MAX => response.bytes(&bytes[..]),
         Content::Kept(bytes) => response.bytes(bytes.clone()),
-        Content::Open(_) => {
+        Content::Open(open) => {
             let all = ByteRange { first: 0, last: file.facts.len - 1 };
-            stream(file, all, request, response)
+            send(file, open, all, request, response)
         }
     }
 }
@@ -105,16 +108,23 @@ fn one_part(
     match &file.content {
         // A part lies within the whole, which is within an address space.
         Content::Kept(bytes) => response.bytes(&bytes[range.first as usize..=range.last as usize]),
-        Content::Open(_) => stream(file, range, request, response),
+        Content::Open(open) => send(file, open, range, request, response),
     }
 }
 
-fn stream(
+/// Sends from where it is: at once, or as a stream if it is too much for a turn or has to be
+/// waited for.
+fn send(
     file: &Served,
+    open: &OpenFile,
     range: ByteRange,
     request: &Request<'_>,
     response: Response<'_>,
 ) -> HandlerResult {
+    if file.is_in_memory() && range.len() <= FILE_PIECE_BYTES {
+        let file = Arc::clone(open.file());
+        return response.file(FileRange::new(file, range.first, range.len()));
+    }
     let source = Parts::new(&file.content, [Part::Range(range)].into(), request.waker());
     response.stream_exact(range.len(), source)
 }

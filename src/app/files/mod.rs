@@ -40,7 +40,7 @@ const INDEX: &[u8] = b"index.html";
 /// A directory is answered with its `index.html`, and without a slash at the end of its path with
 /// a redirection to the path that has one. Refused paths are counted by their reasons.
 ///
-/// Files of up to 64 KiB are kept in memory by each worker and looked at again once a second;
+/// Files of up to 16 KiB are kept in memory by each worker and looked at again once a second;
 /// larger ones are sent from where they are (`sendfile(2)`), and read ahead on the threads for
 /// blocking work where a disk has to be waited for. One that becomes shorter meanwhile ends that
 /// connection.
@@ -153,6 +153,7 @@ impl Files {
             open = open.with_siblings(root, &file_path).map_err(Error::internal)?;
         }
         if let Some(file) = kept.filter(|file| file.may_be_kept() && file.are_those_of(&open)) {
+            file.look_again();
             self.cache.confirm(path, now);
             return Ok(Found::File(file));
         }
@@ -195,7 +196,7 @@ impl Files {
             return error;
         }
         match self.find(&path) {
-            Ok(Found::File(page)) => match page.kept() {
+            Ok(Found::File(page)) => match page.plain().as_page() {
                 Some(bytes) => error.with_page(bytes),
                 None => error,
             },

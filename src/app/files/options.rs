@@ -85,7 +85,7 @@ impl Files {
     }
 
     /// Answers errors of `status` with the page at `path`, but for clients that ask for JSON. A
-    /// page larger than what is kept in memory, 64 KiB, is not used.
+    /// page of more than 64 KiB is not used.
     #[must_use]
     pub fn error_page(mut self, status: Status, path: &str) -> Files {
         if let Some(path) = self.option_path("error page", path) {

@@ -1,13 +1,14 @@
 //! A file as it is served: its content or its descriptor, its validators, and the fields of its
 //! answers, written once. Knows no requests.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::body::Content;
 use super::media_type::media_type;
 use crate::api::{Error, FieldLines};
-use crate::limits::KEPT_FILE_BYTES_MAX;
+use crate::limits::{ERROR_PAGE_BYTES_MAX, KEPT_FILE_BYTES_MAX};
 use crate::sys::{Facts, OpenFile};
 use crate::wire::accept_encoding::Coding;
 use crate::wire::conditional::Validators;
@@ -32,6 +33,7 @@ pub(super) struct Loading<'a> {
 pub(super) struct Served {
     pub(super) facts: Facts,
     pub(super) content: Content,
+    is_in_memory: Cell<bool>,
     pub(super) content_type: &'static str,
     /// Whether its bytes are in a coding.
     pub(super) is_coded: bool,
@@ -53,13 +55,27 @@ impl Served {
     /// 500 if it cannot be read; 503 if it is cut while it is.
     pub(super) fn load(file: OpenFile, loading: &Loading<'_>) -> Result<Served, Error> {
         let facts = file.facts();
-        let is_cold = file.is_in_memory(0, facts.len) == Some(false);
-        let content = if is_cold || facts.len > KEPT_FILE_BYTES_MAX {
+        let is_in_memory = file.is_in_memory(0, facts.len);
+        let content = if is_in_memory == Some(false) || facts.len > KEPT_FILE_BYTES_MAX {
             Content::Open(Rc::new(file))
         } else {
             Content::Kept(read_whole(&file)?)
         };
-        Served::new(facts, content, loading).map_err(Error::internal)
+        let served = Served::new(facts, content, loading).map_err(Error::internal)?;
+        served.is_in_memory.set(is_in_memory == Some(true));
+        Ok(served)
+    }
+
+    /// Whether its bytes need not be waited for, as far as was seen within the last second.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.is_in_memory.get()
+    }
+
+    /// It is looked at again, and is the same as when it was opened.
+    pub(super) fn look_again(&self) {
+        if let Content::Open(file) = &self.content {
+            self.is_in_memory.set(file.is_in_memory(0, self.facts.len) == Some(true));
+        }
     }
 
     fn new(facts: Facts, content: Content, loading: &Loading<'_>) -> Result<Served, String> {
@@ -91,6 +107,7 @@ impl Served {
         Ok(Served {
             facts,
             content,
+            is_in_memory: Cell::new(false),
             content_type,
             is_coded,
             varies,
@@ -112,6 +129,17 @@ impl Served {
     /// to be waited for is sent from there meanwhile, and is in memory when it is looked at again.
     pub(super) fn may_be_kept(&self) -> bool {
         matches!(self.content, Content::Kept(_)) || self.facts.len > KEPT_FILE_BYTES_MAX
+    }
+
+    /// Its content, if it is in memory and no larger than the page of an error may be.
+    pub(super) fn as_page(&self) -> Option<Arc<[u8]>> {
+        match &self.content {
+            Content::Kept(bytes) => Some(Arc::clone(bytes)),
+            Content::Open(file) => {
+                let is_small = self.facts.len <= ERROR_PAGE_BYTES_MAX;
+                (is_small && self.is_in_memory()).then(|| read_whole(file).ok())?
+            }
+        }
     }
 
     /// Bytes of content in memory.

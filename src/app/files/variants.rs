@@ -2,9 +2,7 @@
 //! is given. Knows no paths of requests.
 
 use std::array;
-use std::sync::Arc;
 
-use super::body::Content;
 use super::served::{Loading, Served};
 use crate::api::{Error, Request};
 use crate::sys::{Facts, OpenFile, Opened, Root};
@@ -79,6 +77,11 @@ impl Variants {
             && self.siblings.iter().map(facts).eq(open.siblings.iter().map(open_facts))
     }
 
+    /// They are looked at again, and are the same.
+    pub(super) fn look_again(&self) {
+        self.siblings.iter().flatten().chain([&self.plain]).for_each(Served::look_again);
+    }
+
     /// The one that the client likes best; the file itself where it takes no other.
     pub(super) fn choose(&self, request: &Request<'_>) -> &Served {
         if !self.plain.varies {
@@ -96,12 +99,9 @@ impl Variants {
         self.siblings.iter().flatten().chain([&self.plain]).all(Served::may_be_kept)
     }
 
-    /// The content of the file itself, if it is in memory.
-    pub(super) fn kept(&self) -> Option<Arc<[u8]>> {
-        match &self.plain.content {
-            Content::Kept(bytes) => Some(Arc::clone(bytes)),
-            Content::Open(_) => None,
-        }
+    /// The file itself.
+    pub(super) fn plain(&self) -> &Served {
+        &self.plain
     }
 
     fn sibling(&self, wanted: Coding) -> Option<&Served> {
