@@ -149,11 +149,13 @@ pub mod config;
 pub mod control;
 
 pub use api::{
-    Error, FieldLines, Fields, Handler, HandlerResult, Hook, Later, Next, Piece, Pull, Reply,
-    Request, Responded, Response, Sink, Source, Taken, Waker, WorkerInfo,
+    Cookie, Error, FieldLines, Fields, Handler, HandlerResult, Hook, Later, Next, Piece, Pull,
+    Reply, Request, Responded, Response, SameSite, Sink, Source, Taken, Waker, WorkerInfo,
 };
-pub use app::Router;
+#[cfg(feature = "signed")]
+pub use app::Keys;
 pub use app::files::Files;
+pub use app::{Form, FormPart, Multipart, Router};
 pub use control::{Reloader, Result, Running, Server, StartError};
 pub use mem::Bytes;
 pub use settings::{AccessLogFormat, Balance, ClientAddressField, Network, Settings, WhenFull};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbox::Outbox;
-use super::{Error, FieldLines, Fields, HandlerResult, Later, Source};
+use super::{Cookie, Error, FieldLines, Fields, HandlerResult, Later, Source};
 use crate::mem::Bytes;
 use crate::wire::encode::{self, ContentType};
 use crate::wire::status::Status;
@@ -138,6 +138,18 @@ impl<'a> Response<'a> {
     /// Keeps the fields that hooks set before the answer was begun.
     pub(crate) fn keep_lines(&mut self, lines: &[u8]) {
         self.outbox.keep_fields(|kept| kept.extend_from_slice(lines));
+    }
+
+    /// Sets a cookie. One that clients would not take ends in an error when finishing.
+    #[must_use]
+    pub fn cookie(mut self, cookie: &Cookie) -> Response<'a> {
+        match cookie.line() {
+            Ok(line) => self.header("Set-Cookie", line),
+            Err(fault) => {
+                self.fault = Some(fault);
+                self
+            }
+        }
     }
 
     /// Sets `Content-Type` in place of the finishing method's.
