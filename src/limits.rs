@@ -323,6 +323,10 @@ pub const ERROR_MESSAGE_BYTES_MAX: usize = 512;
 /// Bytes of the name and the value of a cookie together: browsers take no more.
 pub const COOKIE_BYTES_MAX: usize = 4096;
 
+/// Milliseconds for which a source of events says nothing before a comment goes out: less than
+/// the 30 s and 60 s after which proxies give a connection up.
+pub const EVENT_KEEP_ALIVE_MS: u64 = 15_000;
+
 /// Bytes of the head of one part of a form: a name, the name of a file and a type.
 pub const PART_HEAD_BYTES_MAX: usize = 4096;
 

@@ -308,6 +308,11 @@ impl<'a> Request<'a> {
         self.cookies().find(|(found, _)| *found == name).map(|(_, value)| value)
     }
 
+    /// The id of the last event that a client of events has seen, which lost its connection.
+    pub fn last_event_id(&self) -> Option<&'a str> {
+        self.header("last-event-id")
+    }
+
     /// The type that the body is declared to have, without parameters.
     pub(super) fn content_type(&self) -> &'a str {
         let declared = self.header("content-type").unwrap_or_default();

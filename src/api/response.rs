@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Outcome};
 use super::{Cookie, Error, FieldLines, Fields, HandlerResult, Later, Source};
 use crate::mem::Bytes;
 use crate::wire::encode::{self, ContentType};
@@ -125,6 +125,21 @@ impl<'a> Response<'a> {
     pub fn fields(self, lines: &FieldLines) -> Response<'a> {
         self.outbox.add_lines(lines);
         self
+    }
+
+    /// The same, for somebody in between who sees afterwards what became of it.
+    pub(crate) fn lend(&mut self) -> Response<'_> {
+        Response { outbox: self.outbox, status: self.status, fault: self.fault.take() }
+    }
+
+    /// Whether the answer was promised.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.outbox.outcome() == Outcome::Promised
+    }
+
+    /// What was promised comes within this time.
+    pub(crate) fn limit_promise(&mut self, max: Duration) {
+        self.outbox.limit_promise(max);
     }
 
     /// Has hooks set fields, which stay whatever is answered.

@@ -2,6 +2,7 @@
 //! Knows nothing of sockets and of how pieces are framed.
 
 use std::io;
+use std::time::Duration;
 
 use super::{Error, HandlerResult, Request, Response};
 
@@ -12,6 +13,8 @@ pub enum Pull {
     More,
     /// There is more, but not now: ask again after [`super::Waker::wake`].
     Wait,
+    /// There is more, but not now: ask again after this time, or earlier if it is woken.
+    WaitFor(Duration),
     /// That was all.
     Done,
 }

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "cli")]
 pub mod configured;
+mod events;
 pub mod files;
 mod form;
 mod given;
@@ -19,6 +20,7 @@ mod unique;
 #[cfg(feature = "cli")]
 pub mod welcome;
 
+pub use events::{Event, EventWriter, Events};
 pub use form::{Form, FormPart, FormSink, Multipart};
 pub use given::Given;
 pub use group::RouteLine;

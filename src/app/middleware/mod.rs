@@ -10,6 +10,7 @@ mod jwt;
 mod rate_limit;
 mod request_id;
 mod security_headers;
+mod timeout;
 
 pub use body_limit::BodyLimit;
 pub use cors::Cors;
@@ -20,3 +21,4 @@ pub use jwt::{Claims, JwtAuth};
 pub use rate_limit::RateLimit;
 pub use request_id::RequestId;
 pub use security_headers::SecurityHeaders;
+pub use timeout::Timeout;

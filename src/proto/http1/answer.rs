@@ -58,6 +58,8 @@ pub(super) struct Pending {
     pub(super) until: Moment,
     /// Whether a source has nothing now.
     pub(super) is_waiting: bool,
+    /// Whether it is asked again then, instead of given up.
+    asks_again: bool,
     known: Known,
     rest: Rest,
     /// For whom its answer is noted.
@@ -77,6 +79,11 @@ impl Pending {
             self.is_waiting = false;
             self.until = Moment::NEVER;
         }
+    }
+
+    /// Nothing is asked of its source before `until`, unless it is woken.
+    fn wait(&mut self, until: Moment, asks_again: bool) {
+        (self.is_waiting, self.until, self.asks_again) = (true, until, asks_again);
     }
 
     /// Its route has another number from now on.
@@ -214,7 +221,14 @@ impl Http1 {
             promised.promise.client_ended();
         }
         let rest = Rest::Promise(promised);
-        self.pending = Some(Box::new(Pending { until, is_waiting: true, known, rest, kept }));
+        self.pending = Some(Box::new(Pending {
+            until,
+            is_waiting: true,
+            asks_again: false,
+            known,
+            rest,
+            kept,
+        }));
     }
 
     fn settle_streamed<H: Handler>(
@@ -238,7 +252,14 @@ impl Http1 {
         self.note_closing(cx.outbox, &known);
         let rest = Rest::Stream(streamed);
         let until = Moment::NEVER;
-        self.pending = Some(Box::new(Pending { until, is_waiting: false, known, rest, kept }));
+        self.pending = Some(Box::new(Pending {
+            until,
+            is_waiting: false,
+            asks_again: false,
+            known,
+            rest,
+            kept,
+        }));
     }
 
     /// An answer whose head says `close` is the last, whatever comes between.
@@ -291,6 +312,8 @@ impl Http1 {
             let panicked = fail(cx, &known, error);
             self.since = cx.now;
             self.settle(cx, known, kept, panicked);
+        } else if let Some(pending) = self.pending.as_mut().filter(|pending| pending.asks_again) {
+            pending.wake();
         } else if let Some(pending) = &self.pending {
             let known = pending.known;
             self.end_incomplete(cx, &known, CloseReason::AnswerTimeout);
@@ -332,8 +355,11 @@ impl Http1 {
         match pulled {
             Ok(Ok(Pull::More)) => Step::Next,
             Ok(Ok(Pull::Wait)) => {
-                pending.is_waiting = true;
-                pending.until = cx.now + cx.settings.later_time;
+                pending.wait(cx.now + cx.settings.later_time, false);
+                Step::Wait
+            }
+            Ok(Ok(Pull::WaitFor(time))) => {
+                pending.wait(cx.now + time, true);
                 Step::Wait
             }
             Ok(Ok(Pull::Done)) => {
