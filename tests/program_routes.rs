@@ -52,7 +52,7 @@ fn without_routes_it_is_the_demonstration() {
     let file = folder.path().join("corelane.toml");
     std::fs::write(&file, "idle-time = \"30s\"\n").unwrap();
     let output = routes(&["--config", file.to_str().unwrap()]);
-    assert!(said(&output.stdout).contains("GET\t/users/{id}\thandler\t-\n"));
+    assert!(said(&output.stdout).contains("GET\t/plaintext\thandler\t-\n"));
 }
 
 #[test]

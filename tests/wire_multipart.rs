@@ -172,7 +172,8 @@ proptest! {
         let whole = parts(content_type, [body.as_bytes()]);
         if !contents.iter().any(|content| format!("\r\n{content}").contains("\r\n--ab")) {
             let found: Vec<_> = whole.clone().unwrap().into_iter().map(|(_, data)| data).collect();
-            let sent: Vec<_> = contents.iter().map(|content| content.clone().into_bytes()).collect();
+            let sent: Vec<_> =
+                contents.iter().map(|content| content.clone().into_bytes()).collect();
             prop_assert_eq!(found, sent);
         }
         let (mut pieces, mut rest) = (Vec::new(), body.as_bytes());

@@ -4,15 +4,16 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::pending::{Known, Pending, Rest};
 use super::request::request_parts;
 use super::{Assembly, Context, Http1, Persistence, Step};
 use crate::api::{
     Asked, Delivery, Error, Handler, NO_ROUTE, Outbox, Outcome, Persist, Place, Promised, Pull,
-    Pulse, Request, RequestKey, Response, Sink, Streamed, panic_message,
+    Pulse, Request, RequestKey, Response, Sink, panic_message,
 };
 use crate::clock::Moment;
 use crate::proto::{Answered, CloseReason, Entry, Extent, Kept, Scribe, Why};
-use crate::wire::head::{Head, Method, Version};
+use crate::wire::head::Version;
 use crate::wire::status::Status;
 
 /// Where the whole body lies.
@@ -21,89 +22,6 @@ pub(super) enum BodyPlace {
     Block(usize),
     /// Collected, while so many bytes of the block were consumed behind the head.
     Collected(usize),
-}
-
-/// What is known of a request once its bytes are gone.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    /// Whether its client would keep the connection.
-    keep_alive: bool,
-    head_only: bool,
-    as_json: bool,
-    version: Version,
-    route: u32,
-    /// Of the head that is sent, where the body is streamed.
-    status: Status,
-}
-
-impl Known {
-    /// What a head tells, before anyone has answered.
-    #[inline]
-    fn of(head: &Head, keep_alive: bool) -> Known {
-        Known {
-            keep_alive,
-            head_only: head.method == Method::Head,
-            as_json: false,
-            version: head.version,
-            route: NO_ROUTE,
-            status: Status::OK,
-        }
-    }
-}
-
-/// An answer under way.
-#[derive(Debug)]
-pub(super) struct Pending {
-    /// When it is too late for what is waited for; never while nothing is.
-    pub(super) until: Moment,
-    /// Whether a source has nothing now.
-    pub(super) is_waiting: bool,
-    /// Whether it is asked again then, instead of given up.
-    asks_again: bool,
-    known: Known,
-    rest: Rest,
-    /// For whom its answer is noted.
-    kept: Option<Kept>,
-}
-
-#[derive(Debug)]
-enum Rest {
-    Promise(Promised),
-    Stream(Streamed),
-}
-
-impl Pending {
-    /// Has a waiting source asked again. A promise is kept by its answer alone.
-    pub(super) fn wake(&mut self) {
-        if let Rest::Stream(_) = self.rest {
-            self.is_waiting = false;
-            self.until = Moment::NEVER;
-        }
-    }
-
-    /// Nothing is asked of its source before `until`, unless it is woken.
-    fn wait(&mut self, until: Moment, asks_again: bool) {
-        (self.is_waiting, self.until, self.asks_again) = (true, until, asks_again);
-    }
-
-    /// Its route has another number from now on.
-    pub(super) fn renumber(&mut self, renumbered: &[u32]) {
-        self.known.route = renumbered.get(self.known.route as usize).copied().unwrap_or(NO_ROUTE);
-    }
-
-    /// What was kept of a streamed answer that will not be finished.
-    pub(super) fn take_unfinished(&mut self) -> Option<(Kept, Answered)> {
-        let Rest::Stream(streamed) = &self.rest else { return None };
-        let Known { status, route, .. } = self.known;
-        let answered = Answered::served(status, route, streamed.queued());
-        Some((self.kept.take()?, Answered { extent: Extent::Unfinished, ..answered }))
-    }
-
-    pub(super) fn client_ended(&self) {
-        if let Rest::Promise(promised) = &self.rest {
-            promised.promise.client_ended();
-        }
-    }
 }
 
 impl Http1 {
