@@ -28,7 +28,7 @@ fn application() -> Router {
             }
             next = Some(this + 1);
             // At the begin of the next one.
-            Ok(Pull::WaitFor(Duration::from_secs(this + 1) - now))
+            Ok(Pull::WaitFor(Duration::from_secs(this + 1).saturating_sub(now)))
         });
         clock.retry(Duration::from_secs(1)).answer(res)
     })

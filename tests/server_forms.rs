@@ -117,5 +117,5 @@ fn a_folder_that_cannot_be_written_to_answers_500() {
     let mut client = Client::to(&server);
     assert_eq!(sent(&mut client, &form("t", b"small")).status, 200);
     let mut client = Client::to(&server);
-    assert_eq!(sent(&mut client, &form("t", &[0; 70_000])).status, 500);
+    assert_eq!(sent(&mut client, &form("t", &pattern(70_000))).status, 500);
 }

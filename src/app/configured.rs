@@ -110,14 +110,14 @@ pub fn factory(application: Application) -> impl Fn(&WorkerInfo) -> Router + Sen
 
 /// The routes of `application`, and what answers each.
 pub fn lines(application: &Application) -> Vec<RouteLine> {
-    let Application::Routes(routes) = application else {
+    let Application::Routes(specs) = application else {
         let board = Arc::new(Board::new(Clock::new(), 1));
         return welcome(&WorkerInfo::new(0, board)).lines();
     };
     let (mut router, mut lines) = (Router::new(), Vec::new());
-    for route in routes {
-        router = with_route(router, route);
-        let serves = route.answer.to_string();
+    for spec in specs {
+        router = with_route(router, spec);
+        let serves = spec.answer.to_string();
         let new = router.lines().into_iter().skip(lines.len());
         lines.extend(new.map(|line| RouteLine { serves: serves.clone(), ..line }));
     }

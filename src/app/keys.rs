@@ -98,9 +98,8 @@ impl Keys {
     /// What `text` is signed with, in the URL's form of Base64.
     pub(super) fn sign(&self, text: &[u8]) -> String {
         // There is one: nothing makes keys without.
-        let mut mac = self.0.first().map(|key| Hmac::clone(key)).into_iter();
-        let mac = mac.next().map(|mac| mac.chain_update(text).finalize().into_bytes());
-        mac.map(|mac| BASE64_URL_SAFE_NO_PAD.encode(mac)).unwrap_or_default()
+        let mac = self.0.first().map(|key| Hmac::clone(key).chain_update(text).finalize());
+        mac.map(|mac| BASE64_URL_SAFE_NO_PAD.encode(mac.into_bytes())).unwrap_or_default()
     }
 
     /// Whether one of the secrets signed these texts, one behind the other; in a time that tells
@@ -113,7 +112,7 @@ impl Keys {
             return false;
         }
         self.0.iter().any(|key| {
-            let mac = texts.iter().fold(Hmac::clone(key), |mac, text| mac.chain_update(text));
+            let mac = texts.iter().fold(Hmac::clone(key), Mac::chain_update);
             mac.verify_slice(&decoded).is_ok()
         })
     }

@@ -169,10 +169,12 @@ fn tell(what: &ConfigWhat, given: &ArgMatches, words: &[OsString]) -> Exit {
 /// What `corelane routes` prints.
 fn routes_of(serve: &ServeArgs, given: &ArgMatches, words: &[OsString]) -> Exit {
     let told = InForce::new(serve, given, words).map(|in_force| {
-        configured::lines(&in_force.plan.application)
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect()
+        let lines = configured::lines(&in_force.plan.application);
+        lines.iter().fold(String::new(), |text, line| {
+            text + &line.to_string()
+                + "
+"
+        })
     });
     told.map_or_else(|exit| exit, |text| Exit { text, stream: Stream::Stdout, code: 0 })
 }

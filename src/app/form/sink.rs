@@ -23,7 +23,7 @@ pub struct FormSink<F> {
 #[derive(Debug)]
 struct Parts {
     limits: Multipart,
-    parts: Vec<FormPart>,
+    whole: Vec<FormPart>,
     /// Bytes of them in memory.
     in_memory: usize,
 }
@@ -49,7 +49,7 @@ impl<F> FormSink<F> {
         let content_type = request.header("content-type").unwrap_or_default();
         let machine =
             multipart::Multipart::new(content_type).map_err(|fault| Failure::from(fault).0)?;
-        let taken = Parts { limits, parts: Vec::new(), in_memory: 0 };
+        let taken = Parts { limits, whole: Vec::new(), in_memory: 0 };
         Ok(FormSink { machine, taken, done })
     }
 }
@@ -66,7 +66,7 @@ where
 
     fn finish(self: Box<Self>, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
         self.machine.finish().map_err(|fault| Failure::from(fault).0)?;
-        (self.done)(Form(self.taken.parts), request, response)
+        (self.done)(Form(self.taken.whole), request, response)
     }
 }
 
@@ -81,16 +81,16 @@ impl Parts {
 
     fn begin(&mut self, head: PartHead) -> Result<(), Error> {
         let max = self.limits.parts_max;
-        if self.parts.len() >= max {
+        if self.whole.len() >= max {
             return Err(too_large(format!("the form has more than {max} parts")));
         }
-        self.parts.push(FormPart { head, content: PartContent::Memory(Vec::new()) });
+        self.whole.push(FormPart { head, content: PartContent::Memory(Vec::new()) });
         Ok(())
     }
 
     /// Data stands behind the begin of a part alone.
     fn add(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let Some(part) = self.parts.last_mut() else { return Ok(()) };
+        let Some(part) = self.whole.last_mut() else { return Ok(()) };
         let (len, max) = (part.len() + bytes.len() as u64, self.limits.part_bytes_max);
         if len > max {
             let name = part.name();

@@ -145,7 +145,8 @@ impl JwtAuth {
         // Dates may have fractions (RFC 7519 section 2).
         let date =
             |name| claims.get(name).map(|date| date.as_f64().ok_or("its dates are no numbers"));
-        let (now, leeway) = (now as f64, self.leeway as f64);
+        let seconds = |count| Duration::from_secs(count).as_secs_f64();
+        let (now, leeway) = (seconds(now), seconds(self.leeway));
         let end = date("exp").ok_or("it does not say when it ends")??;
         if now >= end + leeway {
             return Err("it has ended");
