@@ -47,10 +47,12 @@ fn each_route_of_a_file_has_its_line() {
 }
 
 #[test]
-fn without_routes_it_is_the_demonstration() {
+fn a_file_without_routes_serves_none_and_the_demonstration_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("corelane.toml");
     std::fs::write(&file, "idle-time = \"30s\"\n").unwrap();
+    assert_eq!(said(&routes(&["--config", file.to_str().unwrap()]).stdout), "");
+    std::fs::write(&file, "demo = true\n").unwrap();
     let output = routes(&["--config", file.to_str().unwrap()]);
     assert!(said(&output.stdout).contains("GET\t/plaintext\thandler\t-\n"));
 }
