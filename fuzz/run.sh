@@ -18,7 +18,7 @@ cargo +nightly fuzz build >&2
 
 max_len() {
     case $1 in
-    target | config | forwarded | proxy_header | range | conditional) echo 512 ;;
+    target | config | forwarded | proxy_header | range | conditional | cookies) echo 512 ;;
     chunked | connection) echo 9000 ;;
     *) echo 4096 ;;
     esac

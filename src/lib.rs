@@ -36,6 +36,10 @@
 //! | to answer one | [`Response`], [`Status`], [`Bytes`] |
 //! | to answer from another thread, later | [`Response::later`], [`Later`], [`Reply`] |
 //! | to stream a body, in or out | [`Router::upload`], [`Sink`], [`Response::stream`], [`Source`] |
+//! | forms with files | [`Multipart`], [`Form`] |
+//! | events for browsers | [`Events`], [`Event`], [`Request::last_event_id`] |
+//! | cookies, and signed ones | [`Request::cookie`], [`Response::cookie`], [`Cookie`], `Keys` |
+//! | what a hook has found out | [`app::Given`] |
 //! | to fail | [`Error`]: `?` on any error answers |
 //! | to write a handler as a type | [`Handler`] |
 //! | to know the worker you run on | [`WorkerInfo`] |
@@ -102,7 +106,9 @@
 //! | `cli` | yes | the program `corelane`; a library user leaves it out |
 //! | `doctor` | yes | a look at the machine: `corelane doctor` |
 //! | `json` | yes | [`Response::json`], [`Request::json`], typed queries and forms |
+//! | `jwt` | yes | tokens before handlers: `app::middleware::JwtAuth` |
 //! | `mimalloc` | yes | the program's allocator; the library never chooses one |
+//! | `signed` | yes | `Keys`: cookies that clients cannot change |
 //!
 //! # Panics, errors, safety
 //!
@@ -149,11 +155,13 @@ pub mod config;
 pub mod control;
 
 pub use api::{
-    Error, FieldLines, Fields, Handler, HandlerResult, Hook, Later, Next, Piece, Pull, Reply,
-    Request, Responded, Response, Sink, Source, Taken, Waker, WorkerInfo,
+    Cookie, Error, FieldLines, Fields, Handler, HandlerResult, Hook, Later, Next, Piece, Pull,
+    Reply, Request, Responded, Response, SameSite, Sink, Source, Taken, Waker, WorkerInfo,
 };
-pub use app::Router;
+#[cfg(feature = "signed")]
+pub use app::Keys;
 pub use app::files::Files;
+pub use app::{Event, Events, Form, FormPart, Multipart, Router};
 pub use control::{Reloader, Result, Running, Server, StartError};
 pub use mem::Bytes;
 pub use settings::{AccessLogFormat, Balance, ClientAddressField, Network, Settings, WhenFull};

@@ -344,6 +344,34 @@ pub const ADMIN_SEND_MS: u64 = 5_000;
 /// that nobody reads, so that it is noticed in seconds.
 pub const ADMIN_NOTSENT_BYTES: u32 = 4 * 1024;
 
+/// Bytes of the message of an error that tells what a client sent.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 512;
+
+/// Bytes of the name and the value of a cookie together: browsers take no more.
+pub const COOKIE_BYTES_MAX: usize = 4096;
+
+/// Milliseconds for which a source of events says nothing before a comment goes out: less than
+/// the 30 s and 60 s after which proxies give a connection up.
+pub const EVENT_KEEP_ALIVE_MS: u64 = 15_000;
+
+/// Bytes of the head of one part of a form: a name, the name of a file and a type.
+pub const PART_HEAD_BYTES_MAX: usize = 4096;
+
+/// Bytes of the name of a field of a form.
+pub const PART_NAME_BYTES_MAX: usize = 256;
+
+/// Parts of a form, unless it is told otherwise.
+pub const FORM_PARTS_MAX: usize = 256;
+
+/// Bytes of a form that are held in memory, unless it is told otherwise.
+pub const FORM_MEMORY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of a file in a form from which on it goes to disk, if there is a place for it.
+pub const FORM_FILE_BYTES_MIN: usize = 64 * 1024;
+
+/// Bytes of a secret that texts are signed with, at least (RFC 7518 section 3.2).
+pub const KEY_BYTES_MIN: usize = 32;
+
 /// Addresses whose requests a worker counts for one rate limit: half a megabyte.
 pub const RATE_ADDRESSES_MAX: usize = 16_384;
 

@@ -135,7 +135,11 @@ impl<H: Handler> TestClient<H> {
         let mut want = Want::Receive;
         loop {
             let is_needed = http1.is_answering() && want != Want::Again;
-            let time = if is_needed { self.settings.later_time } else { Duration::ZERO };
+            // No time passes here but that which is waited for.
+            let until = http1
+                .deadline(&self.settings, None)
+                .min(Moment::default() + self.settings.later_time);
+            let time = if is_needed { until.since(Moment::default()) } else { Duration::ZERO };
             let parcel = self.inbox.next(time);
             if parcel.is_none() && want == Want::Receive && !is_needed {
                 if bytes.is_empty() {

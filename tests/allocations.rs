@@ -99,6 +99,10 @@ fn server_with(settings: Settings) -> Running {
                     inner.before("count too", count).get("/b", |_, res| res.text("hooked"))
                 })
             })
+            .get("/cookie", |req, res| {
+                let kind = req.accepts(&["text/html", "text/plain"])?;
+                res.header("X-Kind", kind).text(req.cookie("b").unwrap_or_default())
+            })
             .get("/calls", |_, res| {
                 let (allocated, freed) = CALLS.get();
                 res.text(format_args!("{allocated} {freed}"))
@@ -227,6 +231,12 @@ fn a_browsers_request_allocates_nothing() {
         Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9\r\n\
         Cookie: a=0123456789abcdef; b=0123456789abcdef\r\n\r\n";
     expect_none(request, 1);
+}
+
+#[test]
+fn a_cookie_and_the_choice_of_a_type_allocate_nothing() {
+    let fields = "Accept: text/plain, */*;q=0.5\r\nCookie: a=1; b=\"2\"\r\n";
+    expect_none(format!("GET /cookie HTTP/1.1\r\nHost: a\r\n{fields}\r\n"), 1);
 }
 
 #[test]

@@ -32,6 +32,7 @@ impl Example {
     fn start_with(name: &str, host: &str, words: &[&str]) -> Example {
         let address = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap();
         let mut command = Command::new(executable(name));
+        command.env("AUTH_SECRET", "a secret that has at least 32 bytes");
         let child = command.arg(address.to_string()).args(words).spawn().expect("it can be run");
         let mut example = Example { child, address };
         example.wait_until_it_listens();
@@ -276,5 +277,97 @@ fn later_sleeps_beside_its_workers_and_tells_those_who_wait() {
     while teller.post("/next", "", "hello").text() != "told 1\n" {}
     assert_eq!(waiting.answer().text(), "hello");
     drop((sleepers, waiting, teller));
+    example.interrupt();
+}
+
+#[test]
+fn json_api_keeps_notes_and_says_what_does_not_fit() {
+    let example = Example::start("json_api", "127.0.78.8");
+    let mut client = example.connect();
+    let json = "Content-Type: application/json\r\n";
+    let made = client.post("/notes", json, r#"{"text": "buy milk", "tags": ["home"]}"#);
+    let note = json!({"id": 1, "text": "buy milk", "tags": ["home"]});
+    assert_eq!((made.status, made.field("location")), (201, Some("/notes/1")));
+    assert_eq!(made.json(), note);
+    assert_eq!(client.get("/notes/1").json(), note);
+    assert_eq!(client.get("/notes?limit=1").json(), json!([note]));
+    let wrong = client.post("/notes", json, r#"{"text": "x", "tags": [1]}"#);
+    assert!(wrong.status == 422 && wrong.text().contains("`tags[0]`"), "{}", wrong.text());
+    assert_eq!(client.get("/notes?limit=x").status, 422);
+    assert_eq!(client.send("DELETE /notes/1 HTTP/1.1\r\nHost: a\r\n\r\n").answer().status, 204);
+    assert_eq!(client.get("/notes/1").status, 404);
+    drop(client);
+    example.interrupt();
+}
+
+#[test]
+fn upload_keeps_files_of_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = [folder.path().to_str().unwrap()];
+    let example = Example::start_with("upload", "127.0.78.9", &words);
+    let mut client = example.connect();
+    assert!(client.get("/").text().contains("multipart/form-data"));
+    for file in ["small".to_owned(), "x".repeat(200_000)] {
+        let head = "--b\r\nContent-Disposition: form-data; name=";
+        let body = format!(
+            "{head}title\r\n\r\nmine\r\n{head}file; filename=\"../a\"\r\n\r\n{file}\r\n--b--"
+        );
+        let kind = "Content-Type: multipart/form-data; boundary=b\r\n";
+        let answer = client.post("/", kind, body);
+        assert_eq!(answer.text(), format!("mine: \"../a\", {} bytes\n", file.len()));
+        let mut files = std::fs::read_dir(folder.path()).unwrap();
+        let path = files.next().unwrap().unwrap().path();
+        assert!(files.next().is_none() && std::fs::read_to_string(&path).unwrap() == file);
+        std::fs::remove_file(path).unwrap();
+    }
+    drop(client);
+    example.interrupt();
+}
+
+#[test]
+fn sse_clock_tells_seconds_and_those_that_were_missed() {
+    let example = Example::start("sse_clock", "127.0.78.10");
+    assert!(example.connect().get("/").text().contains("EventSource"));
+    let ask = |id: &str, events: usize| {
+        let mut client = example.connect();
+        // HTTP/1.0 has it without chunks.
+        client.send(format!("GET /clock HTTP/1.0\r\nLast-Event-ID: {id}\r\n\r\n"));
+        let mut bytes = Vec::new();
+        while bytes.windows(7).filter(|part| part == b"\ndata: ").count() < events {
+            bytes.extend(client.read_slowly(1));
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        let ids = text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok());
+        ids.collect::<Vec<u64>>()
+    };
+    let seconds = ask("", 2);
+    assert_eq!(seconds[1], seconds[0] + 1);
+    let first = seconds[0];
+    let missed = ask(&(first - 10).to_string(), 10);
+    assert_eq!(missed, (first - 9..=first).collect::<Vec<_>>());
+    example.interrupt();
+}
+
+#[test]
+fn auth_knows_who_asks_by_a_cookie_and_by_a_token() {
+    let example = Example::start("auth", "127.0.78.11");
+    let mut client = example.connect();
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    assert_eq!(client.post("/login", form, "name=alice&password=x").status, 401);
+    assert_eq!(client.get("/").status, 401);
+    assert_eq!(client.get("/api/me").status, 401);
+    let welcome = client.post("/login", form, "name=alice&password=wonderland");
+    let line = welcome.field("set-cookie").unwrap();
+    let cookie = line.split(';').next().unwrap().to_owned();
+    let mut ask = |path: &str, fields: &str| {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).answer()
+    };
+    assert_eq!(ask("/", &format!("Cookie: {cookie}\r\n")).text(), "hello alice\n");
+    assert_eq!(ask("/", &format!("Cookie: {}\r\n", cookie.replace("alice", "bob"))).status, 401);
+    let token = ask("/token", &format!("Cookie: {cookie}\r\n"));
+    let bearer = format!("Authorization: Bearer {}\r\n", token.text());
+    assert_eq!(ask("/api/me", &bearer).json()["sub"], "alice");
+    assert!(ask("/logout", "").field("set-cookie").unwrap().contains("Max-Age=0"));
+    drop(client);
     example.interrupt();
 }

@@ -56,5 +56,7 @@ replays! {
     proxy_headers_are_read_as_their_document_says: proxy_header;
     clients_hide_nothing_that_proxies_add: forwarded;
     parts_lie_within_the_whole: range;
+    cookies_are_read_as_they_are_set: cookies;
+    forms_have_the_same_parts_however_they_are_cut: multipart;
     preconditions_are_judged_in_their_order: conditional;
 }

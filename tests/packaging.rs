@@ -24,7 +24,7 @@ fn files() -> Vec<(PathBuf, Vec<u8>)> {
     // Names such as `corelane-bench` are given when it is built.
     command.build();
     // `serve` is what `corelane` alone does, and its page says so.
-    let names = ["bench", "config", "doctor", "health", "report", "upgrade"];
+    let names = ["bench", "config", "doctor", "health", "report", "routes", "upgrade"];
     let pages = names.map(|name| command.find_subcommand(name).unwrap());
     for page in std::iter::once(&command).chain(pages) {
         let man = Man::new(page.clone());

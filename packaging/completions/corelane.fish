@@ -104,6 +104,7 @@ complete -c corelane -n "__fish_corelane_needs_command" -f -a "config" -d 'Check
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "doctor" -d 'Look at the machine: what of it costs connections or latency, and what to do'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "health" -d 'Ask a server whether it is well'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "report" -d 'Put recorded latencies together, or compare them'
+complete -c corelane -n "__fish_corelane_needs_command" -f -a "routes" -d 'Print the routes that would be served: method, path, what answers, hooks in order'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "serve" -d 'Serve until told to stop (what `corelane` alone does too)'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "upgrade" -d 'Have a running server replaced by the program as it is installed now'
 complete -c corelane -n "__fish_corelane_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -304,6 +305,80 @@ complete -c corelane -n "__fish_corelane_using_subcommand health" -s h -l help -
 complete -c corelane -n "__fish_corelane_using_subcommand report" -l hgrm -d 'Where to write the distribution of all together, in HdrHistogram\'s percentile format' -r -F
 complete -c corelane -n "__fish_corelane_using_subcommand report" -l compare -d 'Compare the second file with the first'
 complete -c corelane -n "__fish_corelane_using_subcommand report" -s h -l help -d 'Print help'
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l config -d 'Where the settings without flag or variable come from' -r -F
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l listen -d 'Listen here; may be repeated' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l admin -d 'Where to show health, metrics and a live page' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l workers -d 'Worker threads [default: one for each CPU that may be used]' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l pin -d 'Whether each worker stays on its own CPU' -r -f -a "on\t''
+off\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l report -d 'What to print at the end, on standard output' -r -f -a "text\t'Tables for people'
+json\t'One line of JSON for programs'
+none\t'Nothing'"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l hgrm -d 'Where to write the distribution of service times at the end' -r -F
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l log-level -d 'What is logged' -r -f -a "error\t'What failed'
+warn\t'What should be looked at'
+info\t'What happens seldom'
+debug\t'What is of use to developers'
+off\t'Nothing'"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l log-format -d 'How it is logged' -r -f -a "text\t'Words for people'
+json\t'An object a line for programs'"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l log-file -d 'Where it is logged [default: standard error]' -r -F
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l access-log -d 'Where each answer has a line' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l access-log-format -d 'How such a line is written' -r -f -a "combined\t''
+json\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l access-log-sample -d 'Of how many answers one has a line' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l root -d 'Serve the files of this directory' -r -F
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l fallback -d 'What answers where there is no file, such as index.html' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l listing -d 'Whether a directory without index.html is listed' -r -f -a "on\t''
+off\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l precompressed -d 'Whether app.js.br, .zst or .gz answer for app.js' -r -f -a "on\t''
+off\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l head-bytes-max -d 'Bytes of a request\'s head; beyond: 431' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l fields-max -d 'Fields of a request\'s head; beyond: 431' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l target-bytes-max -d 'Bytes of a request\'s target; beyond: 414' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l body-bytes-max -d 'Bytes of a request\'s body; beyond: 413' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l upload-bytes-max -d 'Bytes of a body taken in pieces; beyond: 413' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l memory-max -d 'Memory per worker; beyond: 503 [default: a share]' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l requests-max -d 'Requests on one connection' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l receive-rate-min -d 'Bytes per second a body must come with; else 408' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l send-rate-min -d 'Bytes per second an answer must be taken with' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l connections-max -d 'Most per worker [default: from the descriptor limit]' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l connections-full -d 'What newcomers meet at that limit' -r -f -a "pause\t''
+refuse\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l connections-soft-max -d 'Then newcomers end idle ones [default: 7/8 of them]' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l connections-per-address-max -d 'Most per worker and address [default: any number]' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l pipelined-max -d 'Pipelined requests of one connection in a row' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l balance -d 'How connections are spread over the workers' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l backlog -d 'Connections the kernel queues for each listener' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l notsent-bytes -d 'Bytes of an answer in the kernel and not yet sent' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l defer-accept -d 'Whether silent connections wait in the kernel' -r -f -a "on\t''
+off\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l busy-poll -d 'How long a worker polls before it sleeps, in µs' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l blocking-queue-max -d 'Jobs that wait for a thread for blocking work' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l head-time -d 'Longest wait for a whole head; beyond: 408' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l body-time -d 'Longest wait for a whole body; beyond: 408' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l idle-time -d 'Longest wait for the next request of a connection' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l send-time -d 'Longest wait for a client to take a byte' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l later-time -d 'Longest wait for a promised answer; beyond: 504' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l overload-delay -d 'Longest wait for a busy worker; beyond: 503' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l overload-interval -d 'How long waits are too long before a 503' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l lifetime-max -d 'Longest life of a connection, less up to a tenth' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l rate-time -d 'How long a body may come too slowly; beyond: 408' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l user-timeout -d 'Longest wait for a client\'s kernel to answer' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l linger-time -d 'How long to drop late bytes after a closing answer' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l lame-duck -d 'How long to serve on, not ready, before a drain' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l drain-time -d 'Longest time from the wish to stop to the end' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l drain-idle-time -d 'How long a drain still waits on idle connections' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l stall-time -d 'Longest turn of a worker; a longer one is logged' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l proxy-protocol-from -d 'Peers that begin with a PROXY header' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l trusted-proxies -d 'Peers believed when they say for whom they ask' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l client-address-field -d 'The field they say it in' -r -f -a "forwarded\t''
+x-forwarded-for\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l stage-sampling -d 'Of how many requests the stages of one are timed' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l server-timing -d 'Whether answers tell what they took (Server-Timing)' -r -f -a "on\t''
+off\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l server-name -d 'Value of the Server field; empty leaves it out' -r
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l config -d 'Where the settings without flag or variable come from' -r -F
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l listen -d 'Listen here; may be repeated' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l admin -d 'Where to show health, metrics and a live page' -r
@@ -380,14 +455,15 @@ complete -c corelane -n "__fish_corelane_using_subcommand serve" -l server-name 
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c corelane -n "__fish_corelane_using_subcommand upgrade" -l time -d 'How long to wait for the new program to serve' -r
 complete -c corelane -n "__fish_corelane_using_subcommand upgrade" -s h -l help -d 'Print help'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "bench" -d 'Measure a server: rates and latencies that can be trusted'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "config" -d 'Check or print the configuration'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "doctor" -d 'Look at the machine: what of it costs connections or latency, and what to do'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "health" -d 'Ask a server whether it is well'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "report" -d 'Put recorded latencies together, or compare them'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "serve" -d 'Serve until told to stop (what `corelane` alone does too)'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "upgrade" -d 'Have a running server replaced by the program as it is installed now'
-complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report serve upgrade help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report routes serve upgrade help" -f -a "bench" -d 'Measure a server: rates and latencies that can be trusted'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report routes serve upgrade help" -f -a "config" -d 'Check or print the configuration'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report routes serve upgrade help" -f -a "doctor" -d 'Look at the machine: what of it costs connections or latency, and what to do'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report routes serve upgrade help" -f -a "health" -d 'Ask a server whether it is well'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report routes serve upgrade help" -f -a "report" -d 'Put recorded latencies together, or compare them'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report routes serve upgrade help" -f -a "routes" -d 'Print the routes that would be served: method, path, what answers, hooks in order'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report routes serve upgrade help" -f -a "serve" -d 'Serve until told to stop (what `corelane` alone does too)'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report routes serve upgrade help" -f -a "upgrade" -d 'Have a running server replaced by the program as it is installed now'
+complete -c corelane -n "__fish_corelane_using_subcommand help; and not __fish_seen_subcommand_from bench config doctor health report routes serve upgrade help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c corelane -n "__fish_corelane_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Say whether `serve` with these flags could start; binds nothing'
 complete -c corelane -n "__fish_corelane_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "default" -d 'Print a file with every key, its default and why'
 complete -c corelane -n "__fish_corelane_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "print" -d 'Print what is in force with these flags, and where each value comes from'

@@ -2,6 +2,7 @@
 //! the answer. Knows nothing of routes.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::{Error, Request, field_fault};
 use crate::wire::encode;
@@ -33,6 +34,11 @@ pub trait Hook {
     /// How many bytes a body may have. [`Hook::before`] is asked without the body if its length
     /// is declared to be more, and refuses it.
     fn body_bytes_max(&self) -> Option<u64> {
+        None
+    }
+
+    /// How long an answer that is promised may take.
+    fn later_time_max(&self) -> Option<Duration> {
         None
     }
 }

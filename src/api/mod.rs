@@ -2,6 +2,7 @@
 //! Knows no sockets and no workers.
 
 mod blocking;
+mod cookie;
 mod error;
 mod field_lines;
 mod handler;
@@ -18,9 +19,12 @@ mod request;
 mod response;
 mod stream;
 mod timing;
+#[cfg(feature = "json")]
+mod typed;
 mod worker_info;
 
 pub use blocking::{Blocking, Job, NoBlocking};
+pub use cookie::{Cookie, SameSite};
 pub use error::{Error, HandlerResult};
 pub use field_lines::FieldLines;
 pub use handler::Handler;

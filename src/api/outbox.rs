@@ -416,6 +416,13 @@ impl Outbox {
         later
     }
 
+    /// What was promised just now comes within this time.
+    pub(super) fn limit_promise(&mut self, max: Duration) {
+        if let Some(promised) = &mut self.promised {
+            promised.time = Some(promised.time.map_or(max, |time| time.min(max)));
+        }
+    }
+
     fn sends_body(&self) -> bool {
         !self.answer.asked.head_only && !self.answer.status.is_bodiless()
     }

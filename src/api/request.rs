@@ -16,6 +16,7 @@ use crate::wire::head::{Head, Method, Version};
 use crate::wire::status::Status;
 use crate::wire::target::Target;
 use crate::wire::trailer;
+use crate::wire::{accept, cookie};
 
 /// The parameters a route matched, as sent: name and raw value.
 pub type Params<'a> = ArrayVec<(&'a str, &'a [u8]), ROUTE_PARAMS_MAX>;
@@ -56,6 +57,11 @@ impl<'a> Request<'a> {
     #[inline]
     pub fn new(parts: &'a RequestParts<'a>, route: &'a RouteSlot) -> Request<'a> {
         Request { parts, params: &[], route }
+    }
+
+    /// Which request it is, among all of its worker.
+    pub(crate) fn key(&self) -> RequestKey {
+        self.parts.key
     }
 
     /// Where its parts lie.
@@ -278,11 +284,49 @@ impl<'a> Request<'a> {
         accepts_json(self.parts.head, self.parts.block)
     }
 
-    /// Refuses a body that is declared to be something other than `wanted`.
-    fn expect_content_type(&self, wanted: &str) -> Result<(), Error> {
+    /// The one of `offered`, such as `["application/json", "text/html"]`, that the client likes
+    /// best by its `Accept` (RFC 9110 section 12.5.1); of those it likes the same, the first. An
+    /// answer that depends on it says `Vary: Accept`.
+    ///
+    /// # Errors
+    /// 406 if the client takes none of them.
+    pub fn accepts<'o>(&self, offered: &[&'o str]) -> Result<&'o str, Error> {
+        let accept = values_of(self.parts.head, self.parts.block, "accept");
+        accept::preferred(accept, offered).ok_or_else(|| {
+            let message = format!("there is {}", offered.join(", "));
+            Error::new(Status::NOT_ACCEPTABLE, message)
+        })
+    }
+
+    /// Every cookie in the order sent, with its name; those that are not UTF-8 are left out. A
+    /// value has no quotation marks around it, and is not decoded otherwise.
+    pub fn cookies(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let values = values_of(self.parts.head, self.parts.block, "cookie");
+        values.flat_map(cookie::pairs).filter_map(|(name, value)| {
+            Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?))
+        })
+    }
+
+    /// The cookie of this name: of several the first, which clients send for the longest path.
+    /// Names have case.
+    pub fn cookie(&self, name: &str) -> Option<&'a str> {
+        self.cookies().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    /// The id of the last event that a client of events has seen, which lost its connection.
+    pub fn last_event_id(&self) -> Option<&'a str> {
+        self.header("last-event-id")
+    }
+
+    /// The type that the body is declared to have, without parameters.
+    pub(super) fn content_type(&self) -> &'a str {
         let declared = self.header("content-type").unwrap_or_default();
-        let essence = declared.split(';').next().unwrap_or_default().trim();
-        if essence.eq_ignore_ascii_case(wanted) {
+        declared.split(';').next().unwrap_or_default().trim()
+    }
+
+    /// Refuses a body that is declared to be something other than `wanted`.
+    pub(crate) fn expect_content_type(&self, wanted: &str) -> Result<(), Error> {
+        if self.content_type().eq_ignore_ascii_case(wanted) {
             return Ok(());
         }
         let message = format!("the body must be {wanted}");
@@ -290,57 +334,20 @@ impl<'a> Request<'a> {
     }
 }
 
-#[cfg(feature = "json")]
-impl Request<'_> {
-    /// The body parsed as JSON.
-    ///
-    /// # Errors
-    /// 415 if `Content-Type` is not JSON, 400 if the body is not valid JSON, 422 if it is not
-    /// what `T` asks for.
-    pub fn json<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, Error> {
-        let declared = self.header("content-type").unwrap_or_default();
-        let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if essence != "application/json" && !essence.ends_with("+json") {
-            let message = "the body must be application/json";
-            return Err(Error::new(Status::UNSUPPORTED_MEDIA_TYPE, message));
-        }
-        serde_json::from_slice(self.parts.body).map_err(|error| {
-            let status =
-                if error.is_data() { Status::UNPROCESSABLE_CONTENT } else { Status::BAD_REQUEST };
-            Error::new(status, format!("the body is not the JSON expected: {error}"))
-        })
-    }
-
-    /// The query's parameters as a `T`.
-    ///
-    /// # Errors
-    /// 400 if they are not what `T` asks for.
-    pub fn query_as<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_urlencoded::from_str(self.query_string())
-            .map_err(|error| Error::bad_request(format!("the query is not valid: {error}")))
-    }
-
-    /// A form's fields as a `T`.
-    ///
-    /// # Errors
-    /// 415 if the body is declared to be something else, 422 if the fields are not what `T` asks
-    /// for.
-    pub fn form_as<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
-        self.expect_content_type("application/x-www-form-urlencoded")?;
-        serde_urlencoded::from_bytes(self.parts.body).map_err(|error| {
-            let message = format!("the form is not valid: {error}");
-            Error::new(Status::UNPROCESSABLE_CONTENT, message)
-        })
-    }
-}
-
 /// Whether the `Accept` of `head` names JSON; a wildcard does not.
 pub fn accepts_json(head: &Head, block: &[u8]) -> bool {
-    let names = |accept: &[u8], kind: &[u8]| {
-        accept.windows(kind.len()).any(|part| part.eq_ignore_ascii_case(kind))
-    };
-    head.field(block, "accept")
-        .is_some_and(|accept| names(accept, b"application/json") || names(accept, b"+json"))
+    accept::names_json(values_of(head, block, "accept"))
+}
+
+/// The values of every field of this name, in the order sent.
+fn values_of<'a>(
+    head: &'a Head,
+    block: &'a [u8],
+    name: &'static str,
+) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+    let is_named = move |found: &[u8]| found.eq_ignore_ascii_case(name.as_bytes());
+    let fields = head.fields.iter().filter(move |field| is_named(field.name.of(block)));
+    fields.map(move |field| field.value.of(block))
 }
 
 /// Bytes that the head parser has already found to be ASCII.

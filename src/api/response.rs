@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::outbox::Outbox;
-use super::{Error, FieldLines, Fields, HandlerResult, Later, Source};
+use super::outbox::{Outbox, Outcome};
+use super::{Cookie, Error, FieldLines, Fields, HandlerResult, Later, Source};
 use crate::limits::FILE_PIECE_BYTES;
 use crate::mem::{Bytes, FileRange};
 use crate::wire::encode::{self, ContentType};
@@ -128,6 +128,21 @@ impl<'a> Response<'a> {
         self
     }
 
+    /// The same, for somebody in between who sees afterwards what became of it.
+    pub(crate) fn lend(&mut self) -> Response<'_> {
+        Response { outbox: self.outbox, status: self.status, fault: self.fault.take() }
+    }
+
+    /// Whether the answer was promised.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.outbox.outcome() == Outcome::Promised
+    }
+
+    /// What was promised comes within this time.
+    pub(crate) fn limit_promise(&mut self, max: Duration) {
+        self.outbox.limit_promise(max);
+    }
+
     /// Has hooks set fields, which stay whatever is answered.
     pub(crate) fn keep<T>(
         &mut self,
@@ -139,6 +154,18 @@ impl<'a> Response<'a> {
     /// Keeps the fields that hooks set before the answer was begun.
     pub(crate) fn keep_lines(&mut self, lines: &[u8]) {
         self.outbox.keep_fields(|kept| kept.extend_from_slice(lines));
+    }
+
+    /// Sets a cookie. One that clients would not take ends in an error when finishing.
+    #[must_use]
+    pub fn cookie(mut self, cookie: &Cookie) -> Response<'a> {
+        match cookie.line() {
+            Ok(line) => self.header("Set-Cookie", line),
+            Err(fault) => {
+                self.fault = Some(fault);
+                self
+            }
+        }
     }
 
     /// Sets `Content-Type` in place of the finishing method's.

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Error, HandlerResult, Request, Response};
 use crate::limits::FILE_PIECE_BYTES;
@@ -16,6 +17,8 @@ pub enum Pull {
     More,
     /// There is more, but not now: ask again after [`super::Waker::wake`].
     Wait,
+    /// There is more, but not now: ask again after this time, or earlier if it is woken.
+    WaitFor(Duration),
     /// That was all.
     Done,
 }

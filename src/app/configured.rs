@@ -1,13 +1,15 @@
 //! An application made of data: routes with fixed answers, redirections, echoes, health checks.
 //! Knows nothing of where the data was read.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Router;
 use super::files::Files;
 use super::welcome::{echo, welcome};
-use crate::api::{Handler, HandlerResult, Response, WorkerInfo, field_fault};
+use super::{RouteLine, Router};
+use crate::api::{Board, Handler, HandlerResult, Response, WorkerInfo, field_fault};
+use crate::clock::Clock;
 use crate::limits::INLINE_BODY_BYTES_MAX;
 use crate::wire::head::Method;
 use crate::wire::status::Status;
@@ -147,6 +149,36 @@ pub fn factory(application: Application) -> impl Fn(&WorkerInfo) -> Router + Sen
     move |worker| match &application {
         Application::Demo => welcome(worker),
         Application::Routes(routes) => routes.iter().fold(Router::new(), with_route),
+    }
+}
+
+/// The routes of `application`, and what answers each.
+pub fn lines(application: &Application) -> Vec<RouteLine> {
+    let Application::Routes(specs) = application else {
+        let board = Arc::new(Board::new(Clock::new(), 1));
+        return welcome(&WorkerInfo::new(0, board)).lines();
+    };
+    let (mut router, mut lines) = (Router::new(), Vec::new());
+    for spec in specs {
+        router = with_route(router, spec);
+        let serves = spec.answer.to_string();
+        let new = router.lines().into_iter().skip(lines.len());
+        lines.extend(new.map(|line| RouteLine { serves: serves.clone(), ..line }));
+    }
+    lines
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Answer::Echo => f.write_str("echo"),
+            Answer::Files(files) => write!(f, "files {}", files.directory.display()),
+            Answer::Fixed(Fixed { status, body, .. }) => {
+                write!(f, "{} {} bytes", status.code(), body.as_ref().map_or(0, |body| body.len()))
+            }
+            Answer::Health => f.write_str("health"),
+            Answer::Redirect(status, location) => write!(f, "{} {location}", status.code()),
+        }
     }
 }
 

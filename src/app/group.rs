@@ -1,9 +1,11 @@
 //! Groups of routes: a prefix, hooks and a fallback of their own.
 //! Knows nothing of what the hooks do.
 
+use std::fmt;
+
 use super::hooks::Hooks;
 use super::route_tree::{Routes, Values};
-use super::router::{Route, Router, SharedHandler};
+use super::router::{Action, Route, Router, SharedHandler};
 use crate::api::{Error, Fields, Hook, Named, Next, Request};
 use crate::wire::head::Method;
 
@@ -50,8 +52,19 @@ pub struct RouteLine {
     pub method: Method,
     /// Its pattern.
     pub pattern: String,
+    /// What answers: a handler, an upload, or what a configuration says.
+    pub serves: String,
     /// The names of its hooks, in the order in which they are asked.
     pub hooks: Vec<String>,
+}
+
+impl fmt::Display for RouteLine {
+    /// Method, pattern, what answers and the hooks, with tabs between them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hooks = if self.hooks.is_empty() { "-".to_owned() } else { self.hooks.join(", ") };
+        let RouteLine { method, pattern, serves, .. } = self;
+        write!(f, "{}\t{pattern}\t{serves}\t{hooks}", method.name())
+    }
 }
 
 impl Router {
@@ -132,6 +145,10 @@ impl Router {
         let line = |route: &Route| RouteLine {
             method: route.method,
             pattern: route.template.clone(),
+            serves: match route.action {
+                Action::Handle(_) => "handler".to_owned(),
+                Action::Upload(_) => "upload".to_owned(),
+            },
             hooks: route.hooks.names(),
         };
         self.routes.iter().map(line).collect()

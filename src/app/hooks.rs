@@ -63,16 +63,33 @@ impl Hooks {
     }
 
     /// Answers by `answer`, unless a hook does.
-    pub(super) fn answer<'r>(
+    pub(super) fn answer(
         &self,
         request: &Request<'_>,
-        mut response: Response<'r>,
-        answer: impl FnOnce(Response<'r>) -> HandlerResult,
+        mut response: Response<'_>,
+        answer: impl FnOnce(Response<'_>) -> HandlerResult,
     ) -> HandlerResult {
         match response.keep(|fields| self.before(request, fields))? {
-            Next::Go => answer(response).map_err(|error| self.failed(request, error)),
+            Next::Go => self.behind(request, response, answer),
             Next::Answer(status) => response.status(status).empty(),
         }
+    }
+
+    /// Answers a request that was let on.
+    fn behind(
+        &self,
+        request: &Request<'_>,
+        mut response: Response<'_>,
+        answer: impl FnOnce(Response<'_>) -> HandlerResult,
+    ) -> HandlerResult {
+        let responded = answer(response.lend()).map_err(|error| self.failed(request, error))?;
+        if response.is_promised() {
+            let times = self.0.iter().filter_map(|hook| hook.borrow().later_time_max());
+            if let Some(max) = times.min() {
+                response.limit_promise(max.min(request.parts().settings.later_time));
+            }
+        }
+        Ok(responded)
     }
 
     /// Lets a request on whose body is not read: the fields of its answer, as lines.
@@ -136,6 +153,7 @@ impl Sink for HookedSink {
 
     fn finish(self: Box<Self>, request: &Request<'_>, mut response: Response<'_>) -> HandlerResult {
         response.keep_lines(&self.lines);
-        self.sink.finish(request, response).map_err(|error| self.hooks.failed(request, error))
+        let sink = self.sink;
+        self.hooks.behind(request, response, |response| sink.finish(request, response))
     }
 }

@@ -10,7 +10,7 @@ use super::bench_args::{BenchArgs, ReportArgs};
 #[cfg(feature = "doctor")]
 use super::doctor_args::{self, DoctorArgs};
 use super::health_args::{self, HealthArgs};
-use super::help::{AFTER_HELP, AFTER_LONG_HELP, CONFIG_HELP};
+use super::help::{AFTER_HELP, AFTER_LONG_HELP, CONFIG_HELP, ROUTES_HELP};
 #[cfg(feature = "bench")]
 use super::help::{BENCH_HELP, BENCH_LONG_HELP, REPORT_HELP};
 use super::upgrade_args::{self, UpgradeArgs};
@@ -54,6 +54,9 @@ pub(super) enum SubcommandArgs {
     /// Put recorded latencies together, or compare them
     #[command(after_help = REPORT_HELP)]
     Report(ReportArgs),
+    /// Print the routes that would be served: method, path, what answers, hooks in order
+    #[command(after_help = ROUTES_HELP)]
+    Routes(ServeArgs),
     /// Serve until told to stop (what `corelane` alone does too)
     #[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
     Serve(ServeArgs),

@@ -65,3 +65,10 @@ Examples:
       Read it as `serve` would, without serving; exit code 2 if anything is wrong.
   corelane config print --idle-time 30s
       What would be in force with these flags, and where each value comes from.";
+
+pub(super) const ROUTES_HELP: &str = "\
+Examples:
+  corelane routes --config corelane.toml
+      A line a route, tabs between its columns; `-` where nothing stands before it.
+  corelane routes --root public | cut -f2
+      The paths alone.";

@@ -145,6 +145,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Exit> {
         #[cfg(feature = "doctor")]
         Some(SubcommandArgs::Doctor(doctor)) => return Ok(Command::Doctor(doctor.into())),
         Some(SubcommandArgs::Config(order)) => return Err(tell(&order.what, &matches, &words)),
+        Some(SubcommandArgs::Routes(serve)) => return Err(routes_of(&serve, &matches, &words)),
         Some(SubcommandArgs::Serve(serve)) => serve,
         None => args.serve,
     };
@@ -165,6 +166,19 @@ fn tell(what: &ConfigWhat, given: &ArgMatches, words: &[OsString]) -> Exit {
         }
     };
     text.map_or_else(|exit| exit, |text| Exit { text, stream: Stream::Stdout, code: 0 })
+}
+
+/// What `corelane routes` prints.
+fn routes_of(serve: &ServeArgs, given: &ArgMatches, words: &[OsString]) -> Exit {
+    let told = InForce::new(serve, given, words).map(|in_force| {
+        let lines = configured::lines(&in_force.plan.application);
+        lines.iter().fold(String::new(), |text, line| {
+            text + &line.to_string()
+                + "
+"
+        })
+    });
+    told.map_or_else(|exit| exit, |text| Exit { text, stream: Stream::Stdout, code: 0 })
 }
 
 #[cfg(feature = "bench")]

@@ -34,6 +34,7 @@ mod survey;
 mod syscall;
 mod tcp_ext;
 mod tuning;
+mod unnamed;
 
 pub use accept_failure::AcceptFailure;
 pub use accept_queue::{AcceptQueue, ListenFailures, accept_queues, listen_failures, socket_inode};
@@ -67,3 +68,4 @@ pub use survey::{
     TcpFigures, Tracked, Unknown,
 };
 pub use tuning::Tuning;
+pub use unnamed::{name_file, unnamed_file};

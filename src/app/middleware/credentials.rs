@@ -2,10 +2,12 @@
 //! Knows nothing of who they are otherwise. Secrets are compared in a time that tells nothing.
 
 use std::hint::black_box;
+use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use super::super::secret::{SecretFault, from_env, from_file};
 use crate::api::{Error, Fields, Hook, Next, Request};
 use crate::wire::status::Status;
 
@@ -17,6 +19,20 @@ impl BasicAuth {
     /// Nobody may ask yet. The client is told `realm`.
     pub fn new(realm: &str) -> BasicAuth {
         BasicAuth(Credentials { scheme: "Basic", realm: quoted(realm), accepted: Vec::new() })
+    }
+
+    /// Lets those on whose names and passwords stand in a file, `name:password` on each line.
+    ///
+    /// # Errors
+    /// If it cannot be read, or a line is something else.
+    pub fn users_in(mut self, path: impl AsRef<Path>) -> Result<BasicAuth, SecretFault> {
+        let path = path.as_ref();
+        for (at, line) in from_file(path)?.iter().enumerate() {
+            let fault = || SecretFault::Line(path.to_owned(), at + 1);
+            let (name, password) = line.split_once(':').ok_or_else(fault)?;
+            self = self.user(name, password);
+        }
+        Ok(self)
     }
 
     /// Lets `name` with this password on. A name has no colon, so one with a colon lets nobody on.
@@ -39,6 +55,22 @@ impl BearerAuth {
     /// Nobody may ask yet. The client is told `realm`.
     pub fn new(realm: &str) -> BearerAuth {
         BearerAuth(Credentials { scheme: "Bearer", realm: quoted(realm), accepted: Vec::new() })
+    }
+
+    /// Lets whoever has the token in this variable of the environment on.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn token_in_env(self, name: &str) -> Result<BearerAuth, SecretFault> {
+        Ok(self.token(&from_env(name)?))
+    }
+
+    /// Lets whoever has one of the tokens in a file on, one on each line.
+    ///
+    /// # Errors
+    /// If it cannot be read, or has none.
+    pub fn tokens_in(self, path: impl AsRef<Path>) -> Result<BearerAuth, SecretFault> {
+        Ok(from_file(path.as_ref())?.iter().fold(self, |auth, token| auth.token(token)))
     }
 
     /// Lets whoever has `token` on. An empty one lets nobody on.

@@ -5,14 +5,20 @@ mod body_limit;
 mod cors;
 mod credentials;
 mod error_pages;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod rate_limit;
 mod request_id;
 mod security_headers;
+mod timeout;
 
 pub use body_limit::BodyLimit;
 pub use cors::Cors;
 pub use credentials::{BasicAuth, BearerAuth};
 pub use error_pages::ErrorPages;
+#[cfg(feature = "jwt")]
+pub use jwt::{Claims, JwtAuth};
 pub use rate_limit::RateLimit;
 pub use request_id::RequestId;
 pub use security_headers::SecurityHeaders;
+pub use timeout::Timeout;

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use super::overview::Overview;
 use super::second;
-use crate::api::{Error, HandlerResult, Piece, Pull, Request, Response, Source, Waker};
+use crate::api::{Error, HandlerResult, Pull, Request, Response, Waker};
+use crate::app::{Event, EventWriter, Events};
 use crate::limits::{EVENT_CLIENTS_MAX, EVENT_INTERVAL_MS, EVENT_STACK_BYTES};
 use crate::wire::status::Status;
 
+/// After which a page asks again that lost its events.
+const PAGE_RETRY: Duration = Duration::from_secs(2);
 const INTERVAL: Duration = Duration::from_millis(EVENT_INTERVAL_MS);
 
 #[derive(Debug)]
@@ -60,12 +63,10 @@ impl Feed {
         }
         let page = state.shown;
         state.wakers.push((page, request.waker()));
+        let seen = state.number;
         drop(state);
-        let viewer = Viewer { feed: Arc::clone(self), page, seen: None };
-        response
-            .header("Cache-Control", "no-store")
-            .header("Content-Type", "text/event-stream")
-            .stream(viewer)
+        let mut viewer = Viewer { feed: Arc::clone(self), page, seen };
+        Events::new(move |events| viewer.show(events)).retry(PAGE_RETRY).answer(response)
     }
 
     /// The life of the thread that makes the events.
@@ -81,7 +82,7 @@ impl Feed {
             }
             drop(state);
             let now = self.overview.look();
-            let event = format!("data: {}\n\n", second::to_json(&before, &now));
+            let event = second::to_json(&before, &now).to_string();
             before = now;
             let mut state = self.lock();
             state.event = event.into();
@@ -100,18 +101,16 @@ impl Feed {
 struct Viewer {
     feed: Arc<Feed>,
     page: u64,
-    /// The number of the event that it was sent last; `None` before the first piece.
-    seen: Option<u64>,
+    /// The number of the event that it was sent last.
+    seen: u64,
 }
 
-impl Source for Viewer {
-    fn pull(&mut self, piece: &mut Piece<'_>) -> Result<Pull, Error> {
+impl Viewer {
+    fn show(&mut self, events: &mut EventWriter<'_, '_>) -> Result<Pull, Error> {
         let state = self.feed.lock();
-        match self.seen.replace(state.number) {
-            // Milliseconds after which a page asks again that lost its events.
-            None => piece.push(b"retry: 2000\n\n"),
-            Some(seen) if seen != state.number => piece.push(state.event.as_bytes()),
-            Some(_) => {}
+        if self.seen != state.number {
+            self.seen = state.number;
+            events.send(&Event::new(&state.event))?;
         }
         Ok(Pull::Wait)
     }

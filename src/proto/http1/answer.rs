@@ -4,15 +4,16 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::pending::{Known, Pending, Rest};
 use super::request::request_parts;
 use super::{Assembly, Context, Http1, Persistence, Step};
 use crate::api::{
     Asked, Delivery, Error, Handler, NO_ROUTE, Outbox, Outcome, Persist, Place, Promised, Pull,
-    Pulse, Request, RequestKey, Response, Sink, Streamed, panic_message,
+    Pulse, Request, RequestKey, Response, Sink, panic_message,
 };
 use crate::clock::Moment;
 use crate::proto::{Answered, CloseReason, Entry, Extent, Kept, Scribe, Why};
-use crate::wire::head::{Head, Method, Version};
+use crate::wire::head::Version;
 use crate::wire::status::Status;
 
 /// Where the whole body lies.
@@ -21,82 +22,6 @@ pub(super) enum BodyPlace {
     Block(usize),
     /// Collected, while so many bytes of the block were consumed behind the head.
     Collected(usize),
-}
-
-/// What is known of a request once its bytes are gone.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    /// Whether its client would keep the connection.
-    keep_alive: bool,
-    head_only: bool,
-    as_json: bool,
-    version: Version,
-    route: u32,
-    /// Of the head that is sent, where the body is streamed.
-    status: Status,
-}
-
-impl Known {
-    /// What a head tells, before anyone has answered.
-    #[inline]
-    fn of(head: &Head, keep_alive: bool) -> Known {
-        Known {
-            keep_alive,
-            head_only: head.method == Method::Head,
-            as_json: false,
-            version: head.version,
-            route: NO_ROUTE,
-            status: Status::OK,
-        }
-    }
-}
-
-/// An answer under way.
-#[derive(Debug)]
-pub(super) struct Pending {
-    /// When it is too late for what is waited for; never while nothing is.
-    pub(super) until: Moment,
-    /// Whether a source has nothing now.
-    pub(super) is_waiting: bool,
-    known: Known,
-    rest: Rest,
-    /// For whom its answer is noted.
-    kept: Option<Kept>,
-}
-
-#[derive(Debug)]
-enum Rest {
-    Promise(Promised),
-    Stream(Streamed),
-}
-
-impl Pending {
-    /// Has a waiting source asked again. A promise is kept by its answer alone.
-    pub(super) fn wake(&mut self) {
-        if let Rest::Stream(_) = self.rest {
-            self.is_waiting = false;
-            self.until = Moment::NEVER;
-        }
-    }
-
-    /// Its route has another number from now on.
-    pub(super) fn renumber(&mut self, renumbered: &[u32]) {
-        self.known.route = renumbered.get(self.known.route as usize).copied().unwrap_or(NO_ROUTE);
-    }
-
-    /// What was kept of a streamed answer that will not be finished.
-    pub(super) fn take_unfinished(&mut self) -> Option<(Kept, Answered)> {
-        let Rest::Stream(streamed) = &self.rest else { return None };
-        let Known { status, route, .. } = self.known;
-        let answered = Answered::served(status, route, streamed.queued());
-        Some((self.kept.take()?, Answered { extent: Extent::Unfinished, ..answered }))
-    }
-
-    pub(super) fn client_ended(&self) {
-        if let Rest::Promise(promised) = &self.rest {
-            promised.promise.client_ended();
-        }
-    }
 }
 
 impl Http1 {
@@ -214,7 +139,14 @@ impl Http1 {
             promised.promise.client_ended();
         }
         let rest = Rest::Promise(promised);
-        self.pending = Some(Box::new(Pending { until, is_waiting: true, known, rest, kept }));
+        self.pending = Some(Box::new(Pending {
+            until,
+            is_waiting: true,
+            asks_again: false,
+            known,
+            rest,
+            kept,
+        }));
     }
 
     fn settle_streamed<H: Handler>(
@@ -238,7 +170,14 @@ impl Http1 {
         self.note_closing(cx.outbox, &known);
         let rest = Rest::Stream(streamed);
         let until = Moment::NEVER;
-        self.pending = Some(Box::new(Pending { until, is_waiting: false, known, rest, kept }));
+        self.pending = Some(Box::new(Pending {
+            until,
+            is_waiting: false,
+            asks_again: false,
+            known,
+            rest,
+            kept,
+        }));
     }
 
     /// An answer whose head says `close` is the last, whatever comes between.
@@ -291,6 +230,8 @@ impl Http1 {
             let panicked = fail(cx, &known, error);
             self.since = cx.now;
             self.settle(cx, known, kept, panicked);
+        } else if let Some(pending) = self.pending.as_mut().filter(|pending| pending.asks_again) {
+            pending.wake();
         } else if let Some(pending) = &self.pending {
             let known = pending.known;
             self.end_incomplete(cx, &known, CloseReason::AnswerTimeout);
@@ -332,8 +273,11 @@ impl Http1 {
         match pulled {
             Ok(Ok(Pull::More)) => Step::Next,
             Ok(Ok(Pull::Wait)) => {
-                pending.is_waiting = true;
-                pending.until = cx.now + cx.settings.later_time;
+                pending.wait(cx.now + cx.settings.later_time, false);
+                Step::Wait
+            }
+            Ok(Ok(Pull::WaitFor(time))) => {
+                pending.wait(cx.now + time, true);
                 Step::Wait
             }
             Ok(Ok(Pull::Done)) => {

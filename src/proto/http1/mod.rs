@@ -6,14 +6,15 @@
 mod answer;
 mod assembly;
 mod body;
+mod pending;
 mod request;
 mod state;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use answer::Pending;
 pub use assembly::Assembly;
+use pending::Pending;
 pub use state::{Persistence, Reading, State, Writing};
 
 use super::{Answered, CloseReason, Kept, Scribe, Tally, Want, Watch};
