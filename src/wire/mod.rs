@@ -1,6 +1,7 @@
 //! Formats on the wire as pure functions from bytes to values and back.
 //! Knows no sockets, no clocks, no buffers, and no setting that changes a meaning.
 
+pub mod accept_encoding;
 pub mod chunked;
 pub mod conditional;
 pub mod date;
