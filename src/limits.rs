@@ -317,6 +317,19 @@ pub const ADMIN_SEND_MS: u64 = 5_000;
 /// that nobody reads, so that it is noticed in seconds.
 pub const ADMIN_NOTSENT_BYTES: u32 = 4 * 1024;
 
+/// Bytes of a body that is encoded at once: 0.4 ms. A longer one is encoded while it is sent.
+pub const ENCODED_WHOLE_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of a streamed body that are asked for and encoded at a time.
+pub const ENCODED_PIECE_BYTES: usize = 8 * 1024;
+
+/// Streamed bodies that a worker encodes at a time: each has about 300 KiB of state. The others
+/// are sent as they are.
+pub const ENCODED_STREAMS_MAX: usize = 128;
+
+/// Bytes below which a body is not encoded: it would fit in one packet as it is.
+pub const ENCODED_BYTES_MIN: u64 = 1_024;
+
 /// Addresses whose requests a worker counts for one rate limit: half a megabyte.
 pub const RATE_ADDRESSES_MAX: usize = 16_384;
 

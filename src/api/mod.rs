@@ -1,6 +1,7 @@
 //! What an application sees: requests, responses, handlers, errors.
 //! Knows no sockets and no workers.
 
+mod afterwards;
 mod blocking;
 mod error;
 mod field_lines;
@@ -19,6 +20,7 @@ mod stream;
 mod timing;
 mod worker_info;
 
+pub use afterwards::{Encode, Given, Keep, Made};
 pub use blocking::{Blocking, Job, NoBlocking};
 pub use error::{Error, HandlerResult};
 pub use field_lines::FieldLines;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::router::{Action, BoxedUpload};
-use crate::api::{Error, Fields, HandlerResult, Hook, Next, Request, Response, Sink, Taken};
+use crate::api::{Encode, Error, Fields, HandlerResult, Hook, Next, Request, Response, Sink, Taken};
 use crate::wire::status::Status;
 
 /// Hooks, the outermost first. The routes of a group have them in common.
@@ -51,13 +51,13 @@ impl Hooks {
 
     fn wrap_upload(self, mut begin: BoxedUpload) -> BoxedUpload {
         Box::new(move |request| {
-            let lines = self.admit(request)?;
+            let admitted = self.admit(request)?;
             match begin(request) {
                 Ok(sink) => {
                     let left = self.body_bytes_max().unwrap_or(u64::MAX);
-                    Ok(Box::new(HookedSink { hooks: self.clone(), lines, left, sink }))
+                    Ok(Box::new(HookedSink { hooks: self.clone(), admitted, left, sink }))
                 }
-                Err(error) => Err(self.failed(request, error).with_lines(&lines)),
+                Err(error) => Err(self.failed(request, error).with_lines(&admitted.lines)),
             }
         })
     }
@@ -71,15 +71,19 @@ impl Hooks {
     ) -> HandlerResult {
         match response.keep(|fields| self.before(request, fields))? {
             Next::Go => answer(response).map_err(|error| self.failed(request, error)),
-            Next::Answer(status) => response.status(status).empty(),
+            Next::Answer(status) => response.given(status),
         }
     }
 
-    /// Lets a request on whose body is not read: the fields of its answer, as lines.
-    pub(super) fn admit(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+    /// Lets a request on whose body is not read.
+    pub(super) fn admit(&self, request: &Request<'_>) -> Result<Admitted, Error> {
         let mut lines = Vec::new();
-        let error = match self.before(request, &mut Fields::new(&mut lines)) {
-            Ok(Next::Go) => return Ok(lines),
+        let mut fields = Fields::new(&mut lines);
+        let error = match self.before(request, &mut fields) {
+            Ok(Next::Go) => {
+                let encode = fields.take_asked().encode;
+                return Ok(Admitted { lines, encode });
+            }
             Ok(Next::Answer(status)) => Error::new(status, status.reason()),
             Err(error) => error,
         };
@@ -110,11 +114,17 @@ fn failed(hooks: &[Rc<RefCell<dyn Hook>>], request: &Request<'_>, error: Error) 
     hooks.iter().rev().fold(error, |error, hook| hook.borrow_mut().failed(request, error))
 }
 
+/// What hooks asked for of an answer that is not begun.
+pub(super) struct Admitted {
+    /// The fields that they set.
+    pub(super) lines: Vec<u8>,
+    encode: Option<Rc<dyn Encode>>,
+}
+
 /// Takes a body that hooks let on.
 struct HookedSink {
     hooks: Hooks,
-    /// The fields that they set.
-    lines: Vec<u8>,
+    admitted: Admitted,
     /// Bytes that the body may still have.
     left: u64,
     sink: Box<dyn Sink>,
@@ -124,9 +134,9 @@ impl Sink for HookedSink {
     fn take(&mut self, bytes: &[u8]) -> Result<Taken, Error> {
         if bytes.len() as u64 > self.left {
             let error = Error::new(Status::CONTENT_TOO_LARGE, "the body is larger than allowed");
-            return Err(error.with_lines(&self.lines));
+            return Err(error.with_lines(&self.admitted.lines));
         }
-        let taken = self.sink.take(bytes).map_err(|error| error.with_lines(&self.lines))?;
+        let taken = self.sink.take(bytes).map_err(|error| error.with_lines(&self.admitted.lines))?;
         self.left -= match taken {
             Taken::All => bytes.len() as u64,
             Taken::Part(len) => len as u64,
@@ -135,7 +145,7 @@ impl Sink for HookedSink {
     }
 
     fn finish(self: Box<Self>, request: &Request<'_>, mut response: Response<'_>) -> HandlerResult {
-        response.keep_lines(&self.lines);
+        response.keep_lines(&self.admitted.lines, self.admitted.encode.as_ref());
         self.sink.finish(request, response).map_err(|error| self.hooks.failed(request, error))
     }
 }

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "cli")]
 pub mod configured;
+pub mod compression;
 pub mod files;
 mod group;
 mod hooks;

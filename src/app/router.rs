@@ -267,8 +267,8 @@ impl Router {
         {
             return Ok(Intake::Whole);
         }
-        let lines = hooks.admit(request)?;
-        Err(hooks.failed(request, self.fault_of(path)).with_lines(&lines))
+        let admitted = hooks.admit(request)?;
+        Err(hooks.failed(request, self.fault_of(path)).with_lines(&admitted.lines))
     }
 
     /// What is wrong with a request that no route matches.

@@ -6,6 +6,7 @@ pub mod chunked;
 pub mod conditional;
 pub mod date;
 pub mod encode;
+pub mod field_lines;
 pub mod forwarded;
 pub mod framing;
 pub mod head;
