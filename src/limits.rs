@@ -330,6 +330,21 @@ pub const ENCODED_STREAMS_MAX: usize = 128;
 /// Bytes below which a body is not encoded: it would fit in one packet as it is.
 pub const ENCODED_BYTES_MIN: u64 = 1_024;
 
+/// Bytes of answers that a worker keeps for later requests, unless it is told otherwise.
+pub const KEPT_ANSWERS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Answers that a worker keeps for later requests, unless it is told otherwise.
+pub const KEPT_ANSWERS_MAX: usize = 4_096;
+
+/// Codings of one body of a request that are undone.
+pub const DECODED_CODINGS_MAX: usize = 2;
+
+/// How many times larger a body may become by being decoded: text seldom becomes fifty times.
+pub const DECODED_RATIO_MAX: usize = 100;
+
+/// Up to so many bytes a decoded body may be, however small it came.
+pub const DECODED_SMALL_BYTES: usize = 64 * 1024;
+
 /// Addresses whose requests a worker counts for one rate limit: half a megabyte.
 pub const RATE_ADDRESSES_MAX: usize = 16_384;
 

@@ -37,6 +37,20 @@ pub trait Hook {
     fn body_bytes_max(&self) -> Option<u64> {
         None
     }
+
+    /// Whether [`Hook::decode`] is to be asked. A [`super::Sink`] then gets no encoded body: 415.
+    fn decodes(&self) -> bool {
+        false
+    }
+
+    /// The body to be handled in place of the one that came, whole.
+    ///
+    /// # Errors
+    /// As [`Hook::before`].
+    fn decode(&mut self, request: &Request<'_>) -> Result<Option<Vec<u8>>, Error> {
+        let _ = request;
+        Ok(None)
+    }
 }
 
 /// Where a request goes from a [`Hook`].

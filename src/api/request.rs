@@ -31,6 +31,8 @@ pub struct RequestParts<'a> {
     pub target: Target,
     /// The whole body.
     pub body: &'a [u8],
+    /// Whether a hook decoded it: `Content-Encoding` is then of the one that came.
+    pub is_decoded: bool,
     /// The peer's address.
     pub peer: SocketAddr,
     /// The trailer section of a chunked body, as sent.
@@ -71,6 +73,15 @@ impl<'a> Request<'a> {
         'a: 'b,
     {
         Request { parts: self.parts, params, route: self.route }
+    }
+
+    /// The same request with other parts.
+    #[must_use]
+    pub(crate) fn with_parts<'b>(&self, parts: &'b RequestParts<'b>) -> Request<'b>
+    where
+        'a: 'b,
+    {
+        Request { parts, params: self.params, route: self.route }
     }
 
     /// Notes that route number `route` of [`super::Handler::routes`] answers this request.
@@ -199,11 +210,31 @@ impl<'a> Request<'a> {
         self.parts.body
     }
 
+    /// Whether the body is in a content coding that nobody has undone.
+    pub(crate) fn is_encoded(&self) -> bool {
+        let coding = self.header_bytes("content-encoding").unwrap_or_default();
+        !self.parts.is_decoded && !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    }
+
+    /// What such a body is answered with where it is to be read (RFC 9110 section 15.5.16).
+    #[cold]
+    pub(crate) fn encoded_refusal(&self) -> Error {
+        let message = "the body is in a content coding";
+        let error = Error::new(Status::UNSUPPORTED_MEDIA_TYPE, message);
+        error.with_header("Accept-Encoding", "identity".to_owned())
+    }
+
+    fn expect_plain(&self) -> Result<(), Error> {
+        if self.is_encoded() { Err(self.encoded_refusal()) } else { Ok(()) }
+    }
+
     /// The body as text.
     ///
     /// # Errors
-    /// 400 if it is not UTF-8.
+    /// 400 if it is not UTF-8, 415 if it is in a content coding; see
+    /// [`crate::app::middleware::DecodeBody`].
     pub fn body_text(&self) -> Result<&'a str, Error> {
+        self.expect_plain()?;
         std::str::from_utf8(self.parts.body)
             .map_err(|_| Error::bad_request("the body is not UTF-8"))
     }
@@ -275,6 +306,7 @@ impl<'a> Request<'a> {
 
     /// Refuses a body that is declared to be something other than `wanted`.
     fn expect_content_type(&self, wanted: &str) -> Result<(), Error> {
+        self.expect_plain()?;
         let declared = self.header("content-type").unwrap_or_default();
         let essence = declared.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case(wanted) {
@@ -290,9 +322,10 @@ impl Request<'_> {
     /// The body parsed as JSON.
     ///
     /// # Errors
-    /// 415 if `Content-Type` is not JSON, 400 if the body is not valid JSON, 422 if it is not
+    /// 415 if `Content-Type` is not JSON or the body is in a content coding, 400 if the body is not valid JSON, 422 if it is not
     /// what `T` asks for.
     pub fn json<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, Error> {
+        self.expect_plain()?;
         let declared = self.header("content-type").unwrap_or_default();
         let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if essence != "application/json" && !essence.ends_with("+json") {

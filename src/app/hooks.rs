@@ -5,34 +5,47 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::router::{Action, BoxedUpload};
-use crate::api::{Encode, Error, Fields, HandlerResult, Hook, Next, Request, Response, Sink, Taken};
+use crate::api::{
+    Encode, Error, Fields, HandlerResult, Hook, Next, Request, RequestParts, Response, Sink, Taken,
+};
 use crate::wire::status::Status;
 
-/// Hooks, the outermost first. The routes of a group have them in common.
+/// Hooks. The routes of a group have them in common.
 #[derive(Clone, Default)]
-pub(super) struct Hooks(Vec<Rc<RefCell<dyn Hook>>>);
+pub(super) struct Hooks {
+    /// The outermost first.
+    all: Vec<Rc<RefCell<dyn Hook>>>,
+    /// The innermost of those that decode bodies.
+    decoder: Option<Rc<RefCell<dyn Hook>>>,
+}
 
 impl Hooks {
     pub(super) fn push(&mut self, hook: impl Hook + 'static) {
-        self.0.push(Rc::new(RefCell::new(hook)));
+        let decodes = hook.decodes();
+        let hook = Rc::new(RefCell::new(hook));
+        if decodes {
+            self.decoder = Some(Rc::clone(&hook) as Rc<RefCell<dyn Hook>>);
+        }
+        self.all.push(hook);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     pub(super) fn names(&self) -> Vec<String> {
-        self.0.iter().map(|hook| hook.borrow().name()).collect()
+        self.all.iter().map(|hook| hook.borrow().name()).collect()
     }
 
     /// These, and behind them `inner`.
     pub(super) fn around(&self, inner: &Hooks) -> Hooks {
-        Hooks([&self.0[..], &inner.0[..]].concat())
+        let decoder = inner.decoder.as_ref().or(self.decoder.as_ref());
+        Hooks { all: [&self.all[..], &inner.all[..]].concat(), decoder: decoder.cloned() }
     }
 
     /// How many bytes a body may have by the strictest of them.
     pub(super) fn body_bytes_max(&self) -> Option<u64> {
-        self.0.iter().filter_map(|hook| hook.borrow().body_bytes_max()).min()
+        self.all.iter().filter_map(|hook| hook.borrow().body_bytes_max()).min()
     }
 
     /// An action behind these hooks: without any, the action itself.
@@ -43,7 +56,7 @@ impl Hooks {
         let hooks = self.clone();
         match action {
             Action::Handle(mut handler) => Action::Handle(Box::new(move |request, response| {
-                hooks.answer(request, response, |response| handler(request, response))
+                hooks.answer(request, response, &mut handler)
             })),
             Action::Upload(begin) => Action::Upload(hooks.wrap_upload(begin)),
         }
@@ -52,6 +65,10 @@ impl Hooks {
     fn wrap_upload(self, mut begin: BoxedUpload) -> BoxedUpload {
         Box::new(move |request| {
             let admitted = self.admit(request)?;
+            if self.decoder.is_some() && request.is_encoded() {
+                let error = self.failed(request, request.encoded_refusal());
+                return Err(error.with_lines(&admitted.lines));
+            }
             match begin(request) {
                 Ok(sink) => {
                     let left = self.body_bytes_max().unwrap_or(u64::MAX);
@@ -67,12 +84,22 @@ impl Hooks {
         &self,
         request: &Request<'_>,
         mut response: Response<'r>,
-        answer: impl FnOnce(Response<'r>) -> HandlerResult,
+        answer: impl FnOnce(&Request<'_>, Response<'r>) -> HandlerResult,
     ) -> HandlerResult {
-        match response.keep(|fields| self.before(request, fields))? {
-            Next::Go => answer(response).map_err(|error| self.failed(request, error)),
-            Next::Answer(status) => response.given(status),
-        }
+        let answered = match response.keep(|fields| self.before(request, fields))? {
+            Next::Answer(status) => return response.given(status),
+            Next::Go if self.decoder.is_none() => answer(request, response),
+            Next::Go => self.decoded(request).and_then(|body| match body {
+                Some(body) => answer_decoded(request, &body, response, answer),
+                None => answer(request, response),
+            }),
+        };
+        answered.map_err(|error| self.failed(request, error))
+    }
+
+    /// The body in place of the one that came.
+    fn decoded(&self, request: &Request<'_>) -> Result<Option<Vec<u8>>, Error> {
+        self.decoder.as_ref().map_or(Ok(None), |decoder| decoder.borrow_mut().decode(request))
     }
 
     /// Lets a request on whose body is not read.
@@ -91,12 +118,12 @@ impl Hooks {
     }
 
     fn before(&self, request: &Request<'_>, fields: &mut Fields<'_>) -> Result<Next, Error> {
-        for (index, hook) in self.0.iter().enumerate() {
+        for (index, hook) in self.all.iter().enumerate() {
             let next = hook.borrow_mut().before(request, fields);
             match next.and_then(|next| fields.check().map(|()| next)) {
                 Ok(Next::Go) => {}
                 Ok(answer) => return Ok(answer),
-                Err(error) => return Err(failed(&self.0[..=index], request, error)),
+                Err(error) => return Err(failed(&self.all[..=index], request, error)),
             }
         }
         Ok(Next::Go)
@@ -104,8 +131,18 @@ impl Hooks {
 
     /// What is answered when what stands behind the hooks failed.
     pub(super) fn failed(&self, request: &Request<'_>, error: Error) -> Error {
-        failed(&self.0, request, error)
+        failed(&self.all, request, error)
     }
+}
+
+fn answer_decoded<'r>(
+    request: &Request<'_>,
+    body: &[u8],
+    response: Response<'r>,
+    answer: impl FnOnce(&Request<'_>, Response<'r>) -> HandlerResult,
+) -> HandlerResult {
+    let parts = RequestParts { body, is_decoded: true, ..*request.parts() };
+    answer(&request.with_parts(&parts), response)
 }
 
 /// The innermost sees an error first.
@@ -136,7 +173,8 @@ impl Sink for HookedSink {
             let error = Error::new(Status::CONTENT_TOO_LARGE, "the body is larger than allowed");
             return Err(error.with_lines(&self.admitted.lines));
         }
-        let taken = self.sink.take(bytes).map_err(|error| error.with_lines(&self.admitted.lines))?;
+        let taken =
+            self.sink.take(bytes).map_err(|error| error.with_lines(&self.admitted.lines))?;
         self.left -= match taken {
             Taken::All => bytes.len() as u64,
             Taken::Part(len) => len as u64,

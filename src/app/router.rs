@@ -245,7 +245,7 @@ impl Router {
         response: Response<'_>,
     ) -> HandlerResult {
         let (hooks, fallback) = self.around(path);
-        hooks.answer(request, response, |response| {
+        hooks.answer(request, response, |request, response| {
             if let Some(fallback) = fallback {
                 return (fallback.borrow_mut())(request, response);
             }

@@ -6,9 +6,9 @@ use std::ops::Range;
 /// The values of the fields of this name, in their order. The lines are ours: each is a name, a
 /// colon, a blank, a value and CRLF.
 pub fn values<'a>(lines: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
-    each(lines).filter(move |(found, ..)| found.eq_ignore_ascii_case(name.as_bytes())).map(
-        |(_, value, _)| value,
-    )
+    each(lines)
+        .filter(move |(found, ..)| found.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|(_, value, _)| value)
 }
 
 /// All of them: name and value.
@@ -26,9 +26,8 @@ pub fn has_element(list: &[u8], element: &str) -> bool {
 
 /// Makes the entity tags weak that are strong (RFC 9110 section 8.8.1).
 pub fn weaken_tag(lines: &mut Vec<u8>) {
-    let strong = each(lines).find(|(name, value, _)| {
-        name.eq_ignore_ascii_case(b"etag") && value.starts_with(b"\"")
-    });
+    let strong = each(lines)
+        .find(|(name, value, _)| name.eq_ignore_ascii_case(b"etag") && value.starts_with(b"\""));
     let Some((name, _, line)) = strong else { return };
     let at = line.start + name.len() + b": ".len();
     lines.splice(at..at, *b"W/");

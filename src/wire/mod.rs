@@ -2,6 +2,7 @@
 //! Knows no sockets, no clocks, no buffers, and no setting that changes a meaning.
 
 pub mod accept_encoding;
+pub mod cache_control;
 pub mod chunked;
 pub mod conditional;
 pub mod date;

@@ -155,9 +155,8 @@ impl Outbox {
     }
 
     fn vary_by_coding(&mut self) {
-        let is_told = |value| {
-            lines::has_element(value, "accept-encoding") || lines::has_element(value, "*")
-        };
+        let is_told =
+            |value| lines::has_element(value, "accept-encoding") || lines::has_element(value, "*");
         if !values(&self.fields, "vary").any(is_told) {
             field(&mut self.fields, b"Vary", b"Accept-Encoding");
         }

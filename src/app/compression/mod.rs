@@ -1,7 +1,8 @@
 //! Answers in the content coding their clients like best (RFC 9110 sections 8.4 and 12.5.3).
 //! Knows nothing of routes and of how answers are sent.
 
-pub(crate) mod encoder;
+pub(super) mod decoder;
+pub(super) mod encoder;
 mod stream;
 
 use std::cell::Cell;
@@ -200,14 +201,7 @@ impl Encode for Chosen {
         let encoder = StreamEncoder::new(self.coding, self.shared.levels);
         let (Some(place), Some(encoder)) = (place, encoder) else { return Err(source) };
         let (plain, encoded) = (Vec::new(), Vec::new());
-        Ok(Box::new(EncodedSource {
-            source,
-            encoder,
-            left: length,
-            plain,
-            encoded,
-            _place: place,
-        }))
+        Ok(Box::new(EncodedSource { source, encoder, left: length, plain, encoded, _place: place }))
     }
 }
 

@@ -4,15 +4,20 @@
 mod body_limit;
 mod cors;
 mod credentials;
+mod decode_body;
 mod error_pages;
 mod rate_limit;
 mod request_id;
+mod response_cache;
 mod security_headers;
 
+pub use super::compression::{Coding, Compression};
 pub use body_limit::BodyLimit;
 pub use cors::Cors;
 pub use credentials::{BasicAuth, BearerAuth};
+pub use decode_body::DecodeBody;
 pub use error_pages::ErrorPages;
 pub use rate_limit::RateLimit;
 pub use request_id::RequestId;
+pub use response_cache::{CacheCounts, ResponseCache};
 pub use security_headers::SecurityHeaders;
