@@ -89,9 +89,10 @@ fn a_route_that_asks_gets_what_was_encoded() {
         assert_eq!(answer.status, 200, "{name}: {:?}", answer.text());
         assert!(answer.body == body, "{name}");
     }
-    let both = gzip(&gzip(&body));
+    // What is encoded twice would be beyond the ratio.
+    let both = gzip(&gzip(&body[..60_000]));
     let answer = client.post("/decoded/bytes", "Content-Encoding: gzip, x-gzip\r\n", &both);
-    assert!(answer.body == body, "chained");
+    assert!(answer.body == body[..60_000], "chained");
     let members = [gzip(&body[..1_000]), gzip(&body[1_000..])].concat();
     let answer = client.post("/decoded/bytes", "Content-Encoding: gzip\r\n", &members);
     assert!(answer.body == body, "two members");

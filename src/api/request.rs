@@ -322,8 +322,8 @@ impl Request<'_> {
     /// The body parsed as JSON.
     ///
     /// # Errors
-    /// 415 if `Content-Type` is not JSON or the body is in a content coding, 400 if the body is not valid JSON, 422 if it is not
-    /// what `T` asks for.
+    /// 415 if `Content-Type` is not JSON or the body is in a content coding, 400 if the body is
+    /// not valid JSON, 422 if it is not what `T` asks for.
     pub fn json<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, Error> {
         self.expect_plain()?;
         let declared = self.header("content-type").unwrap_or_default();

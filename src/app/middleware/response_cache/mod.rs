@@ -303,7 +303,7 @@ impl Keep for Keeper {
             return;
         }
         let mut key = self.target.clone();
-        let generation = store.expect(&key, &varies);
+        let generation = store.generation(&key, &varies);
         push_variant(&mut key, generation, &varies, |name| values(&self.lines, name));
         store.keep(
             &key,

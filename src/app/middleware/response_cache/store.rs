@@ -90,7 +90,7 @@ impl Store {
     }
 
     /// The generation of answers of a target that vary by `names`: a new one if they did not.
-    pub(super) fn expect(&mut self, key: &[u8], names: &[String]) -> u64 {
+    pub(super) fn generation(&mut self, key: &[u8], names: &[String]) -> u64 {
         if let Some(varies) = self.target(key)
             && *varies.names == *names
         {
@@ -197,11 +197,11 @@ mod tests {
         let names = ["accept".to_owned()];
         store.forget(b"/");
         assert!(store.target(b"/").is_none(), "nothing is kept of what was never asked for");
-        let first = store.expect(b"/", &names);
-        assert_eq!(store.expect(b"/", &names), first);
-        let second = store.expect(b"/", &[]);
+        let first = store.generation(b"/", &names);
+        assert_eq!(store.generation(b"/", &names), first);
+        let second = store.generation(b"/", &[]);
         assert_ne!(second, first);
         store.forget(b"/");
-        assert!(![first, second].contains(&store.expect(b"/", &[])));
+        assert!(![first, second].contains(&store.generation(b"/", &[])));
     }
 }
