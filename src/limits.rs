@@ -317,7 +317,8 @@ pub const ADMIN_SEND_MS: u64 = 5_000;
 /// that nobody reads, so that it is noticed in seconds.
 pub const ADMIN_NOTSENT_BYTES: u32 = 4 * 1024;
 
-/// Bytes of a body that is encoded at once: 0.4 ms. A longer one is encoded while it is sent.
+/// Bytes of a body that is encoded at once: half a millisecond by gzip's level 1. A longer one is
+/// encoded while it is sent.
 pub const ENCODED_WHOLE_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes of a streamed body that are asked for and encoded at a time.

@@ -303,8 +303,8 @@ fn the_variants_of_a_prepared_answer_have_tags_of_their_own() {
         (Some("gzip"), plain.field("vary"))
     );
     let mut decoded = Vec::new();
-    let mut decoder = flate2::read::GzDecoder::new(&gzip.body[..]);
-    std::io::Read::read_to_end(&mut decoder, &mut decoded).unwrap();
+    let mut body = flate2::read::GzDecoder::new(&gzip.body[..]);
+    std::io::Read::read_to_end(&mut body, &mut decoded).unwrap();
     assert!(decoded == plain.body && gzip.body.len() * 10 < plain.body.len());
     assert_ne!(gzip.field("etag"), plain.field("etag"));
     let tag =

@@ -218,14 +218,14 @@ impl<'a> Request<'a> {
 
     /// What such a body is answered with where it is to be read (RFC 9110 section 15.5.16).
     #[cold]
-    pub(crate) fn encoded_refusal(&self) -> Error {
+    pub(crate) fn encoded_refusal() -> Error {
         let message = "the body is in a content coding";
         let error = Error::new(Status::UNSUPPORTED_MEDIA_TYPE, message);
         error.with_header("Accept-Encoding", "identity".to_owned())
     }
 
     fn expect_plain(&self) -> Result<(), Error> {
-        if self.is_encoded() { Err(self.encoded_refusal()) } else { Ok(()) }
+        if self.is_encoded() { Err(Request::encoded_refusal()) } else { Ok(()) }
     }
 
     /// The body as text.

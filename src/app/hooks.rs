@@ -66,7 +66,7 @@ impl Hooks {
         Box::new(move |request| {
             let admitted = self.admit(request)?;
             if self.decoder.is_some() && request.is_encoded() {
-                let error = self.failed(request, request.encoded_refusal());
+                let error = self.failed(request, Request::encoded_refusal());
                 return Err(error.with_lines(&admitted.lines));
             }
             match begin(request) {

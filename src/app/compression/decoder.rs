@@ -48,16 +48,16 @@ const ZSTD_WINDOW_BITS_MAX: u32 = 23;
 
 #[cfg(any(feature = "brotli", feature = "zstd"))]
 fn read_all(mut decoder: impl std::io::Read, max: usize) -> Result<Vec<u8>, Fault> {
-    let mut decoded = Vec::new();
+    let mut plain = Vec::new();
     loop {
-        let start = decoded.len();
-        decoded.resize(start + PART.min(max + 1 - start), 0);
-        let len = decoder.read(&mut decoded[start..]).map_err(|_| Fault::Damaged)?;
-        decoded.truncate(start + len);
+        let start = plain.len();
+        plain.resize(start + PART.min(max + 1 - start), 0);
+        let len = decoder.read(&mut plain[start..]).map_err(|_| Fault::Damaged)?;
+        plain.truncate(start + len);
         if len == 0 {
-            return Ok(decoded);
+            return Ok(plain);
         }
-        if decoded.len() > max {
+        if plain.len() > max {
             return Err(Fault::TooLarge);
         }
     }
@@ -69,13 +69,13 @@ const GZIP_MEMBERS_MAX: usize = 8;
 
 #[cfg(feature = "gzip")]
 fn gunzip(mut body: &[u8], max: usize) -> Result<Vec<u8>, Fault> {
-    let mut decoded = Vec::new();
+    let mut plain = Vec::new();
     for _ in 0..GZIP_MEMBERS_MAX {
         // 15 bits, and 16 more for the format of gzip in place of zlib's.
         let mut decoder = zlib_rs::Inflate::new(true, 15 + 16);
-        body = gunzip_member(&mut decoder, body, &mut decoded, max)?;
+        body = gunzip_member(&mut decoder, body, &mut plain, max)?;
         if body.is_empty() {
-            return Ok(decoded);
+            return Ok(plain);
         }
     }
     Err(Fault::Damaged)
@@ -86,20 +86,20 @@ fn gunzip(mut body: &[u8], max: usize) -> Result<Vec<u8>, Fault> {
 fn gunzip_member<'b>(
     decoder: &mut zlib_rs::Inflate,
     mut body: &'b [u8],
-    decoded: &mut Vec<u8>,
+    plain: &mut Vec<u8>,
     max: usize,
 ) -> Result<&'b [u8], Fault> {
     loop {
-        let start = decoded.len();
-        decoded.resize(start + PART.min(max + 1 - start), 0);
+        let start = plain.len();
+        plain.resize(start + PART.min(max + 1 - start), 0);
         let (taken, made) = (decoder.total_in(), decoder.total_out());
-        let space = &mut decoded[start..];
+        let space = &mut plain[start..];
         let status = decoder.decompress(body, space, zlib_rs::InflateFlush::NoFlush);
         let taken = (decoder.total_in() - taken) as usize;
         let made = (decoder.total_out() - made) as usize;
-        decoded.truncate(start + made);
+        plain.truncate(start + made);
         body = &body[taken..];
-        if decoded.len() > max {
+        if plain.len() > max {
             return Err(Fault::TooLarge);
         }
         match status.map_err(|_| Fault::Damaged)? {

@@ -207,7 +207,7 @@ const PART: usize = crate::limits::ENCODED_PIECE_BYTES;
 
 #[cfg(feature = "brotli")]
 fn brotli_parameters(level: u8) -> brotli::enc::BrotliEncoderParams {
-    let (quality, lgwin) = (i32::from(level), WINDOW_BITS as i32);
+    let (quality, lgwin) = (i32::from(level), WINDOW_BITS.cast_signed());
     brotli::enc::BrotliEncoderParams { quality, lgwin, ..Default::default() }
 }
 

@@ -200,8 +200,7 @@ impl Encode for Chosen {
         let place = Place::take(&self.shared.streams, ENCODED_STREAMS_MAX);
         let encoder = StreamEncoder::new(self.coding, self.shared.levels);
         let (Some(place), Some(encoder)) = (place, encoder) else { return Err(source) };
-        let (plain, encoded) = (Vec::new(), Vec::new());
-        Ok(Box::new(EncodedSource { source, encoder, left: length, plain, encoded, _place: place }))
+        Ok(Box::new(EncodedSource::new(source, encoder, length, place)))
     }
 }
 

@@ -28,16 +28,27 @@ impl Drop for Place {
 
 /// A source behind an encoder.
 pub(super) struct EncodedSource {
-    pub(super) source: Box<dyn Source>,
-    pub(super) encoder: StreamEncoder,
+    source: Box<dyn Source>,
+    encoder: StreamEncoder,
     /// Bytes that the source has still to give, if it said how many.
-    pub(super) left: Option<u64>,
-    pub(super) plain: Vec<u8>,
-    pub(super) encoded: Vec<u8>,
-    pub(super) _place: Place,
+    left: Option<u64>,
+    plain: Vec<u8>,
+    out: Vec<u8>,
+    _place: Place,
 }
 
 impl EncodedSource {
+    /// Of `length` bytes, if that is known.
+    pub(super) fn new(
+        source: Box<dyn Source>,
+        encoder: StreamEncoder,
+        length: Option<u64>,
+        place: Place,
+    ) -> EncodedSource {
+        let (plain, out) = (Vec::new(), Vec::new());
+        EncodedSource { source, encoder, left: length, plain, out, _place: place }
+    }
+
     /// Holds the source to the length it said: behind an encoder nobody else does.
     fn count(&mut self, pull: Pull) -> Result<(), Error> {
         let Some(left) = &mut self.left else { return Ok(()) };
@@ -53,7 +64,7 @@ impl EncodedSource {
 impl Source for EncodedSource {
     fn pull(&mut self, piece: &mut Piece<'_>) -> Result<Pull, Error> {
         self.plain.clear();
-        self.encoded.clear();
+        self.out.clear();
         let pull = self.source.pull(&mut Piece::new(&mut self.plain, ENCODED_PIECE_BYTES))?;
         self.count(pull)?;
         let until = match pull {
@@ -62,10 +73,10 @@ impl Source for EncodedSource {
             Pull::Wait => Until::Flushed,
             Pull::Done => Until::Finished,
         };
-        let written = self.encoder.write(&self.plain, until, &mut self.encoded);
+        let written = self.encoder.write(&self.plain, until, &mut self.out);
         written.map_err(|_| Error::internal("the body could not be encoded"))?;
-        piece.push(&self.encoded);
-        for buffer in [&mut self.plain, &mut self.encoded] {
+        piece.push(&self.out);
+        for buffer in [&mut self.plain, &mut self.out] {
             if buffer.capacity() > SPARE_BODY_BYTES_MAX {
                 *buffer = Vec::new();
             }

@@ -14,7 +14,7 @@ use crate::wire::status::Status;
 /// A body that would become larger than its bound, or a hundred times larger than it came once it
 /// is above 64 KiB, answers 413; one that is damaged 400; another coding, more than two of them,
 /// or a route whose sink takes the body, 415 with `Accept-Encoding`. Decoding is done on the
-/// worker's loop, so the bound is a bound of time, too: about 3 ms a MiB.
+/// worker's loop, so the bound is one of time, too.
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeBody {
     bytes_max: usize,

@@ -150,7 +150,7 @@ impl ResponseCache {
         let stored = store.answer(&self.key);
         self.key.truncate(target_len);
         let stored = stored?;
-        let age = stored.age + (self.clock.now() - stored.stored_at);
+        let age = stored.age + (self.clock.now() - stored.since);
         let is_fresh = age < stored.fresh_for;
         let is_young = asked.max_age.is_none_or(|most| age.as_secs() <= most);
         let left = stored.fresh_for.saturating_sub(age).as_secs();
@@ -313,7 +313,7 @@ impl Keep for Keeper {
                 known: known.into(),
                 content_type: made.content_type,
                 body: Bytes::Shared(made.body.into()),
-                stored_at: self.clock.now(),
+                since: self.clock.now(),
                 age,
                 fresh_for,
                 is_public,

@@ -123,7 +123,7 @@ mod tests {
         let (lines, content_type) = (lines.as_bytes(), ContentType::Text);
         let made = Made { status, lines, content_type, body: b"" };
         let life = life(&made, asked.as_bytes(), Duration::from_secs(7), 784_111_777)?;
-        Some(((life.fresh_for - life.age).as_secs(), life.is_public))
+        Some((life.fresh_for.saturating_sub(life.age).as_secs(), life.is_public))
     }
 
     #[test]

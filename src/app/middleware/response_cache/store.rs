@@ -22,7 +22,7 @@ pub(super) struct Stored {
     pub(super) known: Rc<[u8]>,
     pub(super) content_type: ContentType,
     pub(super) body: Bytes,
-    pub(super) stored_at: Moment,
+    pub(super) since: Moment,
     /// How old it was by then.
     pub(super) age: Duration,
     /// Up to which age it is fresh.
@@ -170,7 +170,7 @@ mod tests {
             known: Rc::from([]),
             content_type: ContentType::Text,
             body: Bytes::Owned(vec![b'x'; len]),
-            stored_at: Moment::default(),
+            since: Moment::default(),
             age: Duration::ZERO,
             fresh_for: Duration::from_secs(1),
             is_public: false,
