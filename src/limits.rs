@@ -52,6 +52,9 @@ pub const ROUTE_BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes asked of the source of a streamed answer at a time: two pieces fill what is gathered.
 pub const PIECE_BYTES: usize = GATHER_BYTES / 2;
 
+/// Bytes of a file that are sent in one piece: what one client's file takes of a turn.
+pub const FILE_PIECE_BYTES: u64 = 256 * 1024;
+
 /// Room for copied bytes in a queue of answers: for what is gathered, and for one more answer.
 pub const QUEUE_BYTES: usize = GATHER_BYTES + INLINE_BODY_BYTES_MAX + HEAD_BYTES_MAX;
 
@@ -64,6 +67,13 @@ pub const OPEN_TRIES_MAX: usize = 4;
 
 /// Bytes of a file whose content a worker keeps; a larger one is read while it is sent.
 pub const KEPT_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Bytes of a file that are read ahead at a time where the disk has to be waited for: some
+/// milliseconds of it, and pieces enough for a client meanwhile.
+pub const READ_AHEAD_BYTES: u64 = 4 * FILE_PIECE_BYTES;
+
+/// Bytes that a thread which reads ahead takes at a time.
+pub const READ_AHEAD_STEP_BYTES: usize = 128 * 1024;
 
 /// Files that a worker keeps open or in memory: each may hold a descriptor.
 pub const KEPT_FILES_MAX: usize = 256;

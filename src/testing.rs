@@ -190,11 +190,8 @@ impl<H: Handler> TestClient<H> {
     }
 
     fn take_answers(&mut self, answers: &mut Vec<u8>) {
-        let queue = &mut self.outbox.queue;
-        while !queue.is_empty() {
-            let before = answers.len();
-            queue.segments().iter().for_each(|segment| answers.extend_from_slice(segment));
-            queue.consume(answers.len() - before);
+        if let Err(error) = self.outbox.queue.drain_to(answers) {
+            panic_with(&format!("a file could not be read: {error}"));
         }
     }
 }

@@ -5,6 +5,8 @@
 
 #[path = "support/http_client.rs"]
 mod http_client;
+#[path = "support/page_cache.rs"]
+mod page_cache;
 
 use std::ffi::CString;
 use std::fs;
@@ -16,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use corelane::limits::{KEPT_FILE_BYTES_MAX, KEPT_FILE_MILLIS};
 use corelane::{Files, Router, Running, Server, Settings, StartError};
 use http_client::{Answer, Client, get, pattern, serve, settings};
+use page_cache::forget;
 use tempfile::TempDir;
 
 const LARGE: usize = 300_000;
@@ -383,6 +386,34 @@ fn a_slow_reader_holds_a_large_file_back_and_gets_all_of_it() {
     client.send(get("/long.bin")).answer_to_head();
     assert!(client.read_slowly(content.len()) == content);
     assert_eq!(client.get("/index.html").status, 200);
+}
+
+#[test]
+fn what_is_not_in_memory_comes_whole() {
+    let site = site();
+    let (large, small) = (pattern(3_000_000), pattern(30_000));
+    let server = serve_site(&site, "/");
+    let mut client = Client::to(&server);
+    for round in 0..3 {
+        // Another file each time, for a small one is kept once it was sent.
+        for (name, content) in [("large", &large), ("small", &small)] {
+            let path = site.path().join(format!("root/{name}{round}"));
+            fs::write(&path, content).unwrap();
+            for fields in ["", "Range: bytes=20000-\r\n"] {
+                forget(&path);
+                let skipped = if fields.is_empty() { 0 } else { 20_000 };
+                let target = format!("/{name}{round}");
+                let answer = ask(&mut client, "GET", &target, fields);
+                assert!(answer.body == content[skipped..], "{target} {fields}");
+            }
+        }
+    }
+    let path = site.path().join("root/large0");
+    forget(&path);
+    let answer = ask(&mut client, "GET", "/large0", "Range: bytes=2900000-2900009,5-9\r\n");
+    let body = &answer.body;
+    let has = |part: &[u8]| body.windows(part.len()).any(|window| window == part);
+    assert!(has(&large[2_900_000..2_900_010]) && has(&large[5..10]));
 }
 
 #[test]

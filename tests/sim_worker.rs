@@ -178,6 +178,8 @@ fn expect_all(reached: &Reached) {
             && reached.slow_bodies > 0
             && reached.slow_reads > 0
             && reached.handed > 0
+            && reached.from_files > 0
+            && reached.from_short_files > 0
     );
 }
 

@@ -3,13 +3,18 @@
 
 #![allow(unsafe_code)] // mkfifo is a foreign function.
 
+#[path = "support/page_cache.rs"]
+mod page_cache;
+
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use corelane::sys::{OpenFile, Opened, Root};
+use corelane::sys::{OpenFile, Opened, Root, read_ahead};
+
+use page_cache::forget;
 
 fn text(file: &OpenFile) -> String {
     let mut bytes = vec![0; file.facts().len as usize];
@@ -134,4 +139,24 @@ fn a_directory_swapped_for_a_link_never_leads_out() {
             assert!(text.as_deref().is_none_or(|text| text == "inner"), "{text:?}");
         }
     });
+}
+
+#[test]
+fn what_was_read_ahead_need_not_be_waited_for() {
+    const BYTES: usize = 1_000_000;
+    let tree = tree();
+    let path = tree.path().join("root/large");
+    fs::write(&path, vec![1; BYTES]).unwrap();
+    let root = Root::open(&tree.path().join("root")).unwrap();
+    let Opened::File(file) = root.find(b"large").unwrap() else { panic!("it is a file") };
+    forget(&path);
+    if file.is_in_memory(0, BYTES as u64) != Some(false) {
+        println!("this file system keeps it in memory, or cannot tell");
+    }
+    read_ahead(file.file(), 0, BYTES as u64);
+    assert_ne!(file.is_in_memory(0, BYTES as u64), Some(false));
+    assert_ne!(file.is_in_memory(0, 0), Some(false));
+    // Beyond the end there is nothing to wait for, and nothing to read.
+    read_ahead(file.file(), u64::MAX - 1, u64::MAX);
+    assert_ne!(file.is_in_memory(BYTES as u64, 10), Some(false));
 }

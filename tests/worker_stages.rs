@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,6 +137,17 @@ impl Kernel for Scripted {
         self.0.done.borrow_mut().push('s');
         self.0.sent.set(self.0.sent.get() + 1);
         Ok(segments.iter().map(|segment| segment.len()).sum())
+    }
+
+    fn send_file(
+        &mut self,
+        _: &usize,
+        _: &[IoSlice<'_>],
+        _: BorrowedFd<'_>,
+        _: u64,
+        _: usize,
+    ) -> io::Result<usize> {
+        unreachable!("there are no files here")
     }
 
     fn finish_sending(&mut self, _: &usize) {}

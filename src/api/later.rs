@@ -61,7 +61,7 @@ impl Remote {
     /// A waker of `connection`.
     pub(super) fn waker(&self, connection: u64) -> Waker {
         let is_pending = Arc::new(AtomicBool::new(false));
-        Waker { home: Arc::clone(&self.home), connection, is_pending }
+        Waker { remote: self.clone(), connection, is_pending }
     }
 
     /// The right to answer `request`.
@@ -197,7 +197,7 @@ impl fmt::Debug for Later {
 /// on its way is not sent twice.
 #[derive(Clone)]
 pub struct Waker {
-    home: Arc<dyn Home>,
+    remote: Remote,
     connection: u64,
     is_pending: Arc<AtomicBool>,
 }
@@ -208,8 +208,19 @@ impl Waker {
         if !self.is_pending.swap(true, Ordering::AcqRel) {
             let is_pending = Arc::clone(&self.is_pending);
             let wake = PendingWake { connection: self.connection, is_pending };
-            self.home.take(Parcel::Wake(wake));
+            self.remote.home.take(Parcel::Wake(wake));
         }
+    }
+
+    /// Runs `job` on the server's threads for blocking work and wakes when it has ended. Returns
+    /// whether it will: if too much waits for those threads, nothing is done.
+    pub fn wake_after(&self, job: impl FnOnce() + Send + 'static) -> bool {
+        let waker = self.clone();
+        let work = move || {
+            job();
+            waker.wake();
+        };
+        self.remote.blocking.submit(Box::new(work)).is_ok()
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     Error, FieldLines, Later, Persist, Piece, Promise, Pull, Remote, RequestKey, Source, Timing,
 };
 use crate::limits::{INLINE_BODY_BYTES_MAX, PIECE_BYTES, QUEUE_BYTES, SPARE_BODY_BYTES_MAX};
-use crate::mem::{Bytes, SendQueue};
+use crate::mem::{Bytes, FileRange, SendQueue};
 use crate::wire::date::DateText;
 use crate::wire::encode::{self, ContentType, Opening};
 use crate::wire::head::Version;
@@ -379,30 +379,46 @@ impl Outbox {
     /// be completed.
     pub fn pull(&mut self, streamed: &mut Streamed) -> Result<Pull, Error> {
         self.rendered.clear();
-        let pull = streamed.source.pull(&mut Piece::new(&mut self.rendered, PIECE_BYTES))?;
-        let (out, piece) = (self.queue.tail(), &self.rendered[..]);
-        match &mut streamed.framing {
-            StreamFraming::Chunked => {
-                encode::chunk(out, piece);
-                if pull == Pull::Done {
-                    out.extend_from_slice(encode::LAST_CHUNK);
-                }
+        let mut piece = Piece::new(&mut self.rendered, PIECE_BYTES);
+        let pull = streamed.source.pull(&mut piece)?;
+        let files = piece.into_files();
+        let bytes = self.rendered.len() as u64;
+        let len = bytes + files.iter().map(|(_, range)| range.len() as u64).sum::<u64>();
+        if let StreamFraming::Length(left) = &mut streamed.framing {
+            let rest = left.checked_sub(len);
+            *left = rest.ok_or_else(|| Error::internal("the source gave more than it said"))?;
+            if pull == Pull::Done && *left > 0 {
+                return Err(Error::internal("the source ended before the length it said"));
             }
-            StreamFraming::Length(left) => {
-                let rest = left.checked_sub(piece.len() as u64);
-                *left = rest.ok_or_else(|| Error::internal("the source gave more than it said"))?;
-                out.extend_from_slice(piece);
-                if pull == Pull::Done && *left > 0 {
-                    return Err(Error::internal("the source ended before the length it said"));
-                }
-            }
-            StreamFraming::UntilClose => out.extend_from_slice(piece),
         }
-        streamed.queued += piece.len() as u64;
+        // No data would end a body in chunks.
+        let is_chunk = streamed.framing == StreamFraming::Chunked && len > 0;
+        if is_chunk {
+            encode::open_chunk(self.queue.tail(), len);
+        }
+        self.queue_piece(files);
+        if is_chunk {
+            encode::close_chunk(self.queue.tail());
+        }
+        if streamed.framing == StreamFraming::Chunked && pull == Pull::Done {
+            self.queue.tail().extend_from_slice(encode::LAST_CHUNK);
+        }
+        streamed.queued += len;
         if self.rendered.capacity() > SPARE_BODY_BYTES_MAX {
             self.rendered = Vec::new();
         }
         Ok(pull)
+    }
+
+    /// Queues what is rendered, and each part of a file in its place.
+    fn queue_piece(&mut self, files: Vec<(usize, FileRange)>) {
+        let mut from = 0;
+        for (after, range) in files {
+            self.queue.tail().extend_from_slice(&self.rendered[from..after]);
+            self.queue.push_file(range);
+            from = after;
+        }
+        self.queue.tail().extend_from_slice(&self.rendered[from..]);
     }
 
     /// Promises the answer begun.
@@ -477,7 +493,7 @@ mod tests {
     }
 
     fn sent(outbox: &Outbox) -> String {
-        let segments = outbox.queue.segments();
+        let (segments, _) = outbox.queue.front();
         let bytes: Vec<u8> = segments.iter().flat_map(|segment| segment.to_vec()).collect();
         String::from_utf8(bytes).unwrap()
     }

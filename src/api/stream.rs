@@ -1,9 +1,13 @@
 //! Bodies in pieces: sources that answers are pulled from, sinks that take what arrives.
 //! Knows nothing of sockets and of how pieces are framed.
 
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use super::{Error, HandlerResult, Request, Response};
+use crate::limits::FILE_PIECE_BYTES;
+use crate::mem::FileRange;
 
 /// What a [`Source`] says after it was asked for the next piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +52,20 @@ impl Source for Box<dyn Source + Send> {
 #[derive(Debug)]
 pub struct Piece<'a> {
     bytes: &'a mut Vec<u8>,
+    /// Parts of files, and behind how many of the bytes each belongs.
+    files: Vec<(usize, FileRange)>,
     room: usize,
 }
 
 impl<'a> Piece<'a> {
     /// A piece that is written to the end of `bytes`, `room` bytes being welcome.
     pub fn new(bytes: &'a mut Vec<u8>, room: usize) -> Piece<'a> {
-        Piece { bytes, room }
+        Piece { bytes, files: Vec::new(), room }
+    }
+
+    /// The parts of files in it, each behind so many of the bytes that were written to.
+    pub fn into_files(self) -> Vec<(usize, FileRange)> {
+        self.files
     }
 
     /// How many bytes are welcome. More are taken all the same, and held until they are sent.
@@ -66,6 +77,17 @@ impl<'a> Piece<'a> {
     pub fn push(&mut self, bytes: &[u8]) {
         self.room = self.room.saturating_sub(bytes.len());
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends as many of the `len` bytes of `file` from `offset` on as go into one piece, which
+    /// then has no room for more, and returns how many. They are sent from where they are
+    /// (`sendfile(2)`): bytes of a disk that has to be waited for hold the worker up, and a file
+    /// that does not have them when their turn comes ends the connection.
+    pub fn push_file(&mut self, file: &Arc<File>, offset: u64, len: u64) -> u64 {
+        let len = len.min(FILE_PIECE_BYTES);
+        self.files.push((self.bytes.len(), FileRange::new(Arc::clone(file), offset, len)));
+        self.room = 0;
+        len
     }
 
     /// Appends what `read` puts at the begin of a space of `len` bytes, as it returns how many.

@@ -2,6 +2,7 @@
 //! Knows no sockets and no HTTP.
 
 mod bytes;
+mod file_range;
 mod pool;
 mod read_block;
 mod send_queue;
@@ -9,6 +10,7 @@ mod slab;
 mod timer_wheel;
 
 pub use bytes::Bytes;
+pub use file_range::FileRange;
 pub use pool::Pool;
 pub use read_block::ReadBlock;
 pub use send_queue::{Segments, SendQueue};

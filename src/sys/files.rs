@@ -1,7 +1,7 @@
 //! Files beneath one directory, and nothing else of the machine: opened without a way out of it
 //! (`openat2(2)`), read at any place. Knows no paths of requests and no types of content.
 
-#![allow(unsafe_code)] // openat2 has no wrapper in the C library.
+#![allow(unsafe_code)] // openat2 and preadv2 with its flags have no wrapper in every C library.
 
 use std::ffi::CString;
 use std::fs::{File, Metadata};
@@ -9,9 +9,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::Arc;
 
-use super::syscall::{check_descriptor, retry};
-use crate::limits::OPEN_TRIES_MAX;
+use super::syscall::{check, check_descriptor, retry};
+use crate::limits::{OPEN_TRIES_MAX, READ_AHEAD_STEP_BYTES};
 
 /// A directory whose files are served.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl Facts {
 /// A regular file that is open for reading.
 #[derive(Debug)]
 pub struct OpenFile {
-    file: File,
+    file: Arc<File>,
     facts: Facts,
 }
 
@@ -59,12 +60,54 @@ impl OpenFile {
         self.facts
     }
 
+    /// The file, for who sends from it or reads it on another thread.
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    /// Whether the first and the last of the `len` bytes at `offset` can be read without waiting
+    /// for a disk, as far as a look at two pages tells (`preadv2(2)`, `RWF_NOWAIT`). `None` where
+    /// the file system cannot tell.
+    pub fn is_in_memory(&self, offset: u64, len: u64) -> Option<bool> {
+        let Some(last) = len.checked_sub(1) else { return Some(true) };
+        let first = is_byte_in_memory(&self.file, offset)?;
+        Some(first && is_byte_in_memory(&self.file, offset.saturating_add(last))?)
+    }
+
     /// Reads at `offset` into `space`; 0 bytes behind the end.
     ///
     /// # Errors
     /// What `pread(2)` names.
     pub fn read_at(&self, space: &mut [u8], offset: u64) -> io::Result<usize> {
         retry(|| self.file.read_at(space, offset))
+    }
+}
+
+/// Reads the `len` bytes of `file` at `offset`, so that they are in memory. What cannot be read is
+/// found out by who asks for it.
+pub fn read_ahead(file: &File, mut offset: u64, len: u64) {
+    let mut space = vec![0; READ_AHEAD_STEP_BYTES];
+    let end = offset.saturating_add(len);
+    while offset < end {
+        match retry(|| file.read_at(&mut space, offset)) {
+            Ok(len) if len > 0 => offset += len as u64,
+            _ => return,
+        }
+    }
+}
+
+fn is_byte_in_memory(file: &File, offset: u64) -> Option<bool> {
+    let offset = libc::off_t::try_from(offset).ok()?;
+    let mut byte = 0_u8;
+    let space = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    let (fd, segments, flags) = (file.as_raw_fd(), &raw const space, libc::RWF_NOWAIT);
+    // SAFETY: the kernel writes one byte to `byte`, which `space` names.
+    let read = retry(|| unsafe {
+        check(libc::syscall(libc::SYS_preadv2, fd, segments, 1, offset, 0, flags))
+    });
+    match read {
+        Ok(_) => Some(true),
+        Err(error) => (error.kind() == io::ErrorKind::WouldBlock).then_some(false),
     }
 }
 
@@ -144,7 +187,7 @@ impl Root {
         if metadata.is_dir() {
             Ok(Opened::Directory)
         } else if metadata.is_file() {
-            Ok(Opened::File(OpenFile { facts: Facts::of(&metadata), file }))
+            Ok(Opened::File(OpenFile { facts: Facts::of(&metadata), file: Arc::new(file) }))
         } else {
             Ok(Opened::Nothing)
         }

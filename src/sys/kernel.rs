@@ -3,6 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,6 +150,21 @@ pub trait Kernel {
     /// # Errors
     /// `WouldBlock`, or what `sendmsg(2)` names.
     fn send(&mut self, stream: &Self::Stream, segments: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Sends as much of `segments` as the kernel takes, in order, and then of the `len` bytes of
+    /// `file` from `offset` on, which are not copied (`sendfile(2)`). Returns how much of both;
+    /// nothing where there are no segments and the file has ended.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or what `sendmsg(2)` and `sendfile(2)` name.
+    fn send_file(
+        &mut self,
+        stream: &Self::Stream,
+        segments: &[IoSlice<'_>],
+        file: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<usize>;
 
     /// Ends our side of the stream (`shutdown(2)`, `SHUT_WR`); a failure means the peer is gone.
     fn finish_sending(&mut self, stream: &Self::Stream);

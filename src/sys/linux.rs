@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::epoll::Epoll;
 use super::eventfd::EventFd;
 use super::kernel::{Interest, Kernel, Readiness, Token, Wake};
 use super::listener::Listener;
+use super::signal::block_broken_pipe;
 use super::stamp::{Stamps, receive_stamped};
 use super::stream::Stream;
 use crate::clock::{Clock, Moment};
@@ -43,6 +44,7 @@ impl Linux {
                 format!("{} listeners are more than {SOCKETS_PER_WORKER_MAX}", listeners.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
+        block_broken_pipe()?;
         let epoll = Epoll::new()?;
         let waker = Arc::new(EventFd::new()?);
         epoll.add(waker.as_fd(), Token::MAILBOX, Interest::Receive)?;
@@ -193,6 +195,17 @@ impl Kernel for Linux {
     #[inline]
     fn send(&mut self, stream: &Stream, segments: &[IoSlice<'_>]) -> io::Result<usize> {
         stream.send(segments)
+    }
+
+    fn send_file(
+        &mut self,
+        stream: &Stream,
+        segments: &[IoSlice<'_>],
+        file: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<usize> {
+        stream.send_file(segments, file, offset, len)
     }
 
     fn finish_sending(&mut self, stream: &Stream) {

@@ -42,7 +42,7 @@ pub use cpu::{CpuPlan, pin_current_thread, worker_cpus};
 pub use epoll::Epoll;
 pub use eventfd::EventFd;
 pub use fd_pass::{Channel, PASSED_MAX, send_passing};
-pub use files::{Facts, OpenFile, Opened, Root};
+pub use files::{Facts, OpenFile, Opened, Root, read_ahead};
 pub use holder::{Holder, holder_of};
 pub use inherited::inherited_descriptors;
 pub use kernel::{Interest, Kernel, Readiness, Token, Wake};

@@ -78,7 +78,7 @@ pub enum Woken {
 /// Signals that no longer act on the process but wait until they are asked for. They stay
 /// blocked to the end of the process, and in programs that it starts (`sigprocmask(2)`).
 ///
-/// `SIGPIPE` needs no part in this: nothing in `sys` sends without `MSG_NOSIGNAL`.
+/// `SIGPIPE` needs no part in this: it is for the thread that sends, see [`block_broken_pipe`].
 #[derive(Debug)]
 pub struct Signals {
     fd: OwnedFd,
@@ -91,15 +91,8 @@ impl Signals {
     /// # Errors
     /// What `pthread_sigmask(3)` and `signalfd(2)` name.
     pub fn block(signals: &[Signal]) -> io::Result<Signals> {
-        let set = set_of(signals)?;
-        // SAFETY: `set` is initialised and only read; the old mask is not asked for.
-        match unsafe {
-            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut())
-        } {
-            0 => {}
-            // Unlike its kin, it returns the error instead of setting errno.
-            error => return Err(io::Error::from_raw_os_error(error)),
-        }
+        let set = set_of(signals.iter().map(|signal| signal.number()))?;
+        block(&set)?;
         let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
         // SAFETY: `set` is initialised and only read; -1 asks for a new descriptor.
         let fd = unsafe { check_descriptor(libc::signalfd(-1, &raw const set, flags)) }?;
@@ -185,7 +178,25 @@ pub fn send_signal(pid: u32, signal: Signal) -> io::Result<()> {
     })
 }
 
-fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
+/// Has sending from a file to a connection that its peer has closed fail with an error on this
+/// thread, and not end the process: `sendfile(2)` has no `MSG_NOSIGNAL`.
+///
+/// # Errors
+/// What `pthread_sigmask(3)` names.
+pub(super) fn block_broken_pipe() -> io::Result<()> {
+    block(&set_of([libc::SIGPIPE].into_iter())?)
+}
+
+fn block(set: &sigset_t) -> io::Result<()> {
+    // SAFETY: `set` is initialised and only read; the old mask is not asked for.
+    match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        // Unlike its kin, it returns the error instead of setting errno.
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+fn set_of(signals: impl Iterator<Item = c_int>) -> io::Result<sigset_t> {
     let mut set = MaybeUninit::uninit();
     // SAFETY: `sigemptyset` initialises the set it is given.
     let mut set = unsafe {
@@ -194,7 +205,7 @@ fn set_of(signals: &[Signal]) -> io::Result<sigset_t> {
     };
     for signal in signals {
         // SAFETY: `set` is initialised, and the number is one of `signal(7)`.
-        check(unsafe { libc::sigaddset(&raw mut set, signal.number()) })?;
+        check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
     }
     Ok(set)
 }

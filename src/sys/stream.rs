@@ -1,7 +1,7 @@
 //! A connected stream socket: accept, receive, send and the end of our side, one system call
-//! each. Knows nothing of readiness and keeps no bytes.
+//! each (two where a file follows). Knows nothing of readiness and keeps no bytes.
 
-#![allow(unsafe_code)] // accept4, recv, send, sendmsg and shutdown are foreign functions.
+#![allow(unsafe_code)] // accept4, recv, send, sendmsg, sendfile and shutdown are foreign functions.
 
 use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, offset_of};
@@ -142,7 +142,35 @@ impl Stream {
     pub fn send(&self, segments: &[IoSlice<'_>]) -> io::Result<usize> {
         match segments {
             [segment] => self.send_one(segment),
-            segments => self.send_several(segments),
+            segments => self.send_several(segments, 0),
+        }
+    }
+
+    /// Sends as much of `segments` as the kernel takes, and then of the `len` bytes of `file` from
+    /// `offset` on, in the same packets and without copying them. Returns how much of both;
+    /// nothing where there are no segments and the file has ended.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or what `sendmsg(2)` and `sendfile(2)` name.
+    pub fn send_file(
+        &self,
+        segments: &[IoSlice<'_>],
+        file: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<usize> {
+        let before = match segments {
+            [] => 0,
+            segments => self.send_several(segments, libc::MSG_MORE)?,
+        };
+        if before < segments.iter().map(|segment| segment.len()).sum() {
+            return Ok(before);
+        }
+        match self.send_from(file, offset, len) {
+            Ok(sent) => Ok(before + sent),
+            // Another call meets what is wrong, and has nothing else to tell.
+            Err(_) if before > 0 => Ok(before),
+            Err(error) => Err(error),
         }
     }
 
@@ -170,7 +198,14 @@ impl Stream {
         })
     }
 
-    fn send_several(&self, segments: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn send_from(&self, file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<usize> {
+        let mut offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let (to, from) = (self.0.as_raw_fd(), file.as_raw_fd());
+        // SAFETY: the kernel writes to `offset` alone, and both descriptors are open.
+        retry(|| check(unsafe { libc::sendfile(to, from, &raw mut offset, len) }))
+    }
+
+    fn send_several(&self, segments: &[IoSlice<'_>], more: libc::c_int) -> io::Result<usize> {
         let segments = &segments[..segments.len().min(SEND_SEGMENTS_MAX)];
         // SAFETY: all zeros is a message without address, segments and control data. A literal
         // is impossible, for the C libraries pad the structure in different ways.
@@ -182,7 +217,7 @@ impl Stream {
         retry(|| {
             // SAFETY: `message` names `segments.len()` segments that are borrowed during the
             // call, and the kernel only reads both.
-            check(unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_NOSIGNAL) })
+            check(unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_NOSIGNAL | more) })
         })
     }
 }

@@ -64,14 +64,15 @@ pub const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
 /// What ends a chunked body without trailers (RFC 9112 section 7.1).
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// Appends `data` as one chunk; nothing for no data, which would end the body.
-pub fn chunk(out: &mut Vec<u8>, data: &[u8]) {
-    if data.is_empty() {
-        return;
-    }
+/// Appends the begin of a chunk of `len` bytes; none would end the body.
+pub fn open_chunk(out: &mut Vec<u8>, len: u64) {
+    debug_assert_ne!(len, 0, "the last chunk is `LAST_CHUNK`");
     // Writing to a vector cannot fail.
-    let _ = write!(out, "{:x}\r\n", data.len());
-    out.extend_from_slice(data);
+    let _ = write!(out, "{len:x}\r\n");
+}
+
+/// Appends the end of a chunk.
+pub fn close_chunk(out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
@@ -246,8 +247,9 @@ mod tests {
     #[test]
     fn a_chunk_is_its_size_in_hexadecimal_and_its_data() {
         let mut out = Vec::new();
-        chunk(&mut out, b"");
-        chunk(&mut out, &[b'x'; 17]);
+        open_chunk(&mut out, 17);
+        out.extend_from_slice(&[b'x'; 17]);
+        close_chunk(&mut out);
         assert_eq!(out, b"11\r\nxxxxxxxxxxxxxxxxx\r\n");
     }
 

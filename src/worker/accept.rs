@@ -254,7 +254,7 @@ pub(super) fn answer_unavailable<K: Kernel>(
     let (persist, version, key) = (Persist::Close, Version::Http11, RequestKey::default());
     outbox.begin(Asked { persist, head_only: false, version, key });
     outbox.answer_error(&error, false);
-    let sent = kernel.send(stream, &outbox.queue.segments());
+    let sent = kernel.send(stream, &outbox.queue.front().0);
     if let Ok(len) = sent {
         stats.bytes_sent += len as u64;
         stats.tally.turned_away();

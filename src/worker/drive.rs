@@ -24,6 +24,8 @@ pub(super) enum Event {
     Overdue,
     PeerClosed,
     Failed,
+    /// A file that it is being sent does not have the bytes that were announced.
+    FileEnded,
     Deadline,
     /// The answer to the request of this number came home.
     Delivered(u32, Delivery),
@@ -47,6 +49,8 @@ enum Sent {
     All,
     Part,
     Failed,
+    /// A file does not have the bytes that were announced.
+    FileEnded,
 }
 
 impl<K: Kernel, H: Handler> Worker<K, H> {
@@ -178,6 +182,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             Event::Received | Event::Overdue => protocol.on_received(&mut cx),
             Event::PeerClosed => protocol.on_peer_closed(&mut cx),
             Event::Failed => protocol.on_failed(&mut cx),
+            Event::FileEnded => protocol.on_file_ended(&mut cx),
             Event::Deadline => protocol.on_deadline(&mut cx),
             Event::Delivered(number, answer) => protocol.on_delivered(&mut cx, number, answer),
             Event::Woken => protocol.on_woken(&mut cx),
@@ -241,11 +246,15 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
                     }));
                     Self::put_off_records(&mut self.access_log, backlog, records);
                 }
-                Sent::Failed => {
+                Sent::Failed | Sent::FileEnded => {
                     let (seen, unsent) = (connection.seen, queue.unsent());
                     queue.clear();
                     self.settle_records(records, seen, unsent);
-                    self.free(key, CloseReason::Failed);
+                    if sent == Sent::FileEnded {
+                        self.step(key, Event::FileEnded);
+                    } else {
+                        self.free(key, CloseReason::Failed);
+                    }
                     return;
                 }
             }
@@ -291,6 +300,14 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             Sent::Part => {
                 self.account(key);
                 self.set_deadline(key);
+            }
+            Sent::FileEnded => {
+                let (unsent, records) =
+                    (backlog.queue.unsent(), std::mem::take(&mut backlog.records));
+                connection.backlog = None;
+                let seen = connection.seen;
+                self.settle_put_off(records, seen, unsent);
+                self.step(key, Event::FileEnded);
             }
             Sent::Failed => self.free(key, CloseReason::Failed),
         }
@@ -423,14 +440,13 @@ fn memory_left(memory_max: u64, held: u64, own: u32) -> usize {
 /// Sends until the queue is empty or the kernel took less than it was offered.
 fn send<K: Kernel>(kernel: &mut K, stream: &K::Stream, queue: &mut SendQueue) -> Sent {
     while !queue.is_empty() {
-        let (offered, result) = if let Some(bytes) = queue.as_single() {
-            (bytes.len(), kernel.send(stream, &[io::IoSlice::new(bytes)]))
-        } else {
-            let segments = queue.segments();
-            let offered = segments.iter().map(|segment| segment.len()).sum();
-            (offered, kernel.send(stream, &segments))
+        let (offered, result) = match queue.as_single() {
+            Some(bytes) => (bytes.len(), kernel.send(stream, &[io::IoSlice::new(bytes)])),
+            None => send_front(kernel, stream, queue),
         };
         match result {
+            // What was offered is never nothing.
+            Ok(0) => return Sent::FileEnded,
             Ok(len) => {
                 queue.consume(len);
                 if len < offered {
@@ -442,4 +458,21 @@ fn send<K: Kernel>(kernel: &mut K, stream: &K::Stream, queue: &mut SendQueue) ->
         }
     }
     Sent::All
+}
+
+/// Offers the front of a queue, and returns how much that was.
+fn send_front<K: Kernel>(
+    kernel: &mut K,
+    stream: &K::Stream,
+    queue: &SendQueue,
+) -> (usize, io::Result<usize>) {
+    let (segments, file) = queue.front();
+    let bytes: usize = segments.iter().map(|segment| segment.len()).sum();
+    match file {
+        None => (bytes, kernel.send(stream, &segments)),
+        Some(range) => {
+            let (file, len) = (range.file(), range.len());
+            (bytes + len, kernel.send_file(stream, &segments, file, range.offset(), len))
+        }
+    }
 }

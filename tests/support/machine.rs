@@ -89,14 +89,7 @@ impl<H: Handler> Machine<H> {
             scribe: Scribe::default(),
         };
         let want = event(&mut self.protocol, &mut cx);
-        let queue = &mut self.outbox.queue;
-        while !queue.is_empty() {
-            let before = self.sent.len();
-            for segment in queue.segments() {
-                self.sent.extend_from_slice(&segment);
-            }
-            queue.consume(self.sent.len() - before);
-        }
+        self.outbox.queue.drain_to(&mut self.sent).unwrap();
         if matches!(want, Want::Close(_) | Want::Drop(_)) {
             self.assembly.clear();
         }

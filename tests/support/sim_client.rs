@@ -1,9 +1,10 @@
 //! What simulated clients send: streams of numbered requests, and what each must be answered.
 //! Knows nothing of when the bytes arrive.
 
+use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use corelane::clock::Moment;
 use corelane::limits::LINGER_BYTES_MAX;
@@ -23,17 +24,35 @@ pub(crate) const TARGET_BYTES_MAX: usize = 256;
 const FLOOD_ONE_IN: usize = 3000;
 const FLOOD_BYTES: usize = LINGER_BYTES_MAX + LINGER_BYTES_MAX / 4;
 
-const PATTERN_BYTES: usize = 1 << 18;
+pub(crate) const PATTERN_BYTES: usize = 1 << 18;
 
 /// The bytes that request `number` of `client` and its answer carry.
 pub(crate) fn pattern(client: usize, number: usize, len: usize) -> &'static [u8] {
+    let start = (client * 131 + number * 17) % (PATTERN_BYTES / 4);
+    &whole_pattern()[start..start + len]
+}
+
+fn whole_pattern() -> &'static [u8] {
     static PATTERN: OnceLock<Vec<u8>> = OnceLock::new();
-    let pattern = PATTERN.get_or_init(|| {
+    PATTERN.get_or_init(|| {
         let mut random = Random::new(7);
         (0..PATTERN_BYTES).map(|_| random.next() as u8).collect()
-    });
-    let start = (client * 131 + number * 17) % (PATTERN_BYTES / 4);
-    &pattern[start..start + len]
+    })
+}
+
+/// A file of all that bodies are parts of.
+pub(crate) fn pattern_file() -> &'static Arc<File> {
+    static FILE: OnceLock<Arc<File>> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(whole_pattern()).unwrap();
+        Arc::new(file)
+    })
+}
+
+/// Where in that file a body, or the rest of one, begins.
+pub(crate) fn offset_in_pattern(body: &'static [u8]) -> u64 {
+    (body.as_ptr().addr() - whole_pattern().as_ptr().addr()) as u64
 }
 
 /// What the application is told to do with a request.

@@ -11,6 +11,7 @@ use corelane::sys::Interest;
 use corelane::{Error, Later, Piece, Pull, Settings, Source};
 
 use crate::random::Random;
+use crate::sim_client::{PATTERN_BYTES, offset_in_pattern, pattern_file};
 use crate::sim_pipe::{Pipe, Place};
 
 /// Shared with sources, which answers from elsewhere may carry between threads.
@@ -169,6 +170,9 @@ pub(crate) struct Deeds {
     pub(crate) unfinished: u64,
     /// Bodies refused on their way.
     pub(crate) declined: u64,
+    /// Pieces with a part of a file, and such parts that the file does not have.
+    pub(crate) from_files: u64,
+    pub(crate) from_short_files: u64,
 }
 
 impl Deeds {
@@ -426,6 +430,8 @@ pub(crate) struct SimSource {
     pub(crate) is_promised: bool,
     /// How many pieces it has before it fails, if it does.
     pub(crate) fails_after: Option<usize>,
+    /// Whether some of its pieces are parts of a file.
+    is_from_file: bool,
     is_over: bool,
 }
 
@@ -439,10 +445,20 @@ impl SimSource {
         let mut elsewhere = lock(shared);
         let fails = elsewhere.random.one_in(12);
         let fails_after = fails.then(|| elsewhere.random.below(4));
+        let is_from_file = elsewhere.random.one_in(2);
         drop(elsewhere);
         let shared = Arc::clone(shared);
         let (is_promised, is_over) = (false, false);
-        SimSource { shared, client, waker, rest: body, is_promised, fails_after, is_over }
+        let rest = body;
+        SimSource { shared, client, waker, rest, is_promised, fails_after, is_from_file, is_over }
+    }
+
+    /// Has a part of a file sent that the file does not have.
+    fn push_what_is_missing(&mut self, elsewhere: &mut Elsewhere, piece: &mut Piece<'_>) -> Pull {
+        elsewhere.deeds.from_short_files += 1;
+        elsewhere.begin(self.client, Awaits::Turn, Some(Duration::from_secs(1 << 24)));
+        piece.push_file(pattern_file(), PATTERN_BYTES as u64, self.rest.len() as u64);
+        Pull::More
     }
 
     fn end(&mut self, elsewhere: &mut Elsewhere) {
@@ -462,6 +478,9 @@ impl Source for SimSource {
         }
         if self.fails_after == Some(0) {
             elsewhere.clients[self.client].is_cut = true;
+            if self.is_from_file && !self.rest.is_empty() {
+                return Ok(self.push_what_is_missing(elsewhere, piece));
+            }
             self.end(elsewhere);
             return Err(Error::not_found("a scripted end"));
         }
@@ -474,7 +493,15 @@ impl Source for SimSource {
             _ => random.between(most / 8, most),
         };
         let (now, rest) = self.rest.split_at(len);
-        piece.push(now);
+        if self.is_from_file && random.one_in(2) {
+            let (copied, in_file) = now.split_at(random.below(now.len() / 2 + 1));
+            piece.push(copied);
+            let offset = offset_in_pattern(in_file);
+            piece.push_file(pattern_file(), offset, in_file.len() as u64);
+            elsewhere.deeds.from_files += 1;
+        } else {
+            piece.push(now);
+        }
         self.rest = rest;
         if rest.is_empty() && self.fails_after.is_none() {
             self.end(elsewhere);

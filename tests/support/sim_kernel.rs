@@ -2,8 +2,11 @@
 //! Knows no HTTP and decides nothing.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +51,15 @@ impl SimStream {
     pub(crate) fn new(world: Rc<RefCell<World>>, client: usize) -> SimStream {
         SimStream { world, client }
     }
+}
+
+/// As much of a part of a file as there is.
+fn read_file(file: BorrowedFd<'_>, offset: u64, len: usize) -> Vec<u8> {
+    let file = File::from(file.try_clone_to_owned().unwrap());
+    let mut bytes = vec![0; len];
+    let read = file.read_at(&mut bytes, offset).unwrap();
+    bytes.truncate(read);
+    bytes
 }
 
 /// The peer address that stands for a client.
@@ -114,7 +126,26 @@ impl Kernel for SimKernel {
     }
 
     fn send(&mut self, stream: &SimStream, segments: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.borrow_mut().send(stream.client, segments)
+        self.0.borrow_mut().send(stream.client, segments, 0)
+    }
+
+    fn send_file(
+        &mut self,
+        stream: &SimStream,
+        segments: &[IoSlice<'_>],
+        file: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<usize> {
+        let rest = read_file(file, offset, len);
+        if segments.is_empty() && rest.is_empty() {
+            self.0.borrow_mut().tell_end_of_file(stream.client);
+            return Ok(0);
+        }
+        let offered = segments.iter().map(|segment| IoSlice::new(segment));
+        let offered: Vec<_> = offered.chain([IoSlice::new(&rest)]).collect();
+        let missing = len - rest.len();
+        self.0.borrow_mut().send(stream.client, &offered, missing)
     }
 
     fn finish_sending(&mut self, stream: &SimStream) {

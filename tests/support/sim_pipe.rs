@@ -101,6 +101,7 @@ pub(crate) struct Pipe {
     pub(crate) handled_at: Vec<Moment>,
     pub(crate) last_taken_at: Moment,
     unblocked_at: Moment,
+    unblocked_in: Option<u64>,
     /// Since when it takes less than it is offered, and what it took since.
     blocked_at: Moment,
     taken_pace: Pace,
@@ -137,6 +138,7 @@ impl Pipe {
             handled_at: Vec::new(),
             last_taken_at: start,
             unblocked_at: start,
+            unblocked_in: None,
             blocked_at: start,
             taken_pace: Pace::default(),
             body_pace: Pace::default(),
@@ -288,8 +290,11 @@ impl Pipe {
         segments: &[IoSlice<'_>],
         len: usize,
         offered: usize,
-        now: Moment,
+        (now, lap): (Moment, u64),
     ) {
+        // More of what had waited comes in the same breath: its time goes on.
+        self.is_blocked |= self.unblocked_in == Some(lap);
+        self.unblocked_in = None;
         let end = self.taken.len() + len;
         for segment in segments {
             let part = segment.len().min(end - self.taken.len());
@@ -297,6 +302,7 @@ impl Pipe {
         }
         if self.is_blocked && len == offered {
             self.unblocked_at = now;
+            self.unblocked_in = Some(lap);
         }
         if self.is_blocked {
             self.taken_pace.add(now, len);

@@ -19,7 +19,7 @@ use crate::random::Random;
 use crate::sim_application::Application;
 use crate::sim_client::{Expected, FIELDS_MAX, HEAD_BYTES_MAX, Script, TARGET_BYTES_MAX, Taste};
 use crate::sim_elsewhere::{Elsewhere, lock};
-use crate::sim_faults::{Counts, Faults};
+use crate::sim_faults::Faults;
 use crate::sim_kernel::{SimKernel, SimStream};
 use crate::sim_log::{judge_log, lane};
 use crate::sim_overload::Load;
@@ -55,10 +55,13 @@ pub(crate) struct Reached {
     pub(crate) slow_bodies: u64,
     pub(crate) slow_reads: u64,
     pub(crate) handed: u64,
+    pub(crate) from_files: u64,
+    pub(crate) from_short_files: u64,
 }
 
 impl Reached {
-    fn of(stats: &Stats, counts: &Counts, sum: &Verdict) -> Reached {
+    fn of(stats: &Stats, world: &World, sum: &Verdict) -> Reached {
+        let (counts, deeds) = (&world.counts, lock(&world.elsewhere).deeds);
         Reached {
             closes: stats.closes,
             refusals: stats.tally.refusals,
@@ -76,6 +79,8 @@ impl Reached {
             slow_bodies: sum.by_rate,
             slow_reads: counts.slow_reads,
             handed: stats.taken,
+            from_files: deeds.from_files,
+            from_short_files: deeds.from_short_files,
         }
     }
 
@@ -99,6 +104,8 @@ impl Reached {
         self.slow_bodies += other.slow_bodies;
         self.slow_reads += other.slow_reads;
         self.handed += other.handed;
+        self.from_files += other.from_files;
+        self.from_short_files += other.from_short_files;
     }
 }
 
@@ -193,7 +200,7 @@ pub(crate) fn run(seed: u64) -> Result<Reached, String> {
     let forgotten = lock(&world.borrow().elsewhere).take_all();
     drop(forgotten);
     let sum = judge_end(&stats, &mut world.borrow_mut())?;
-    Ok(Reached::of(&stats, &world.borrow().counts, &sum))
+    Ok(Reached::of(&stats, &world.borrow(), &sum))
 }
 
 /// Has a worker without connections end.

@@ -99,6 +99,8 @@ pub(crate) struct World {
     turns: u32,
     idle_turns: u32,
     has_progressed: bool,
+    /// How often the worker asked for the time within a turn.
+    laps: u64,
 }
 
 impl World {
@@ -144,6 +146,7 @@ impl World {
             turns: 0,
             idle_turns: 0,
             has_progressed: true,
+            laps: 0,
         }
     }
 
@@ -416,6 +419,7 @@ impl World {
 
     /// The time within a turn, which may have taken long.
     pub(crate) fn lap(&mut self) -> Moment {
+        self.laps += 1;
         let is_long = World::is_due(&mut self.faults.long_laps, &mut self.random, 2);
         let time = Duration::from_millis(u64::from(is_long));
         self.now + self.load.lap(time)
@@ -661,7 +665,13 @@ impl World {
         Ok(len)
     }
 
-    pub(crate) fn send(&mut self, client: usize, segments: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// Takes some of what is offered, and of `missing` bytes that a file has no more.
+    pub(crate) fn send(
+        &mut self,
+        client: usize,
+        segments: &[IoSlice<'_>],
+        missing: usize,
+    ) -> io::Result<usize> {
         self.touch(client);
         let pipe = &mut self.pipes[client];
         if pipe.is_reset {
@@ -689,10 +699,18 @@ impl World {
         if pipe.token.is_none() && len > 0 {
             self.counts.unavailable += 1;
         }
-        pipe.take(segments, len, offered, self.now);
+        pipe.take(segments, len, offered + missing, (self.now, self.laps));
         self.load.forget();
         lock(&self.elsewhere).clients[client].is_blocked = pipe.is_blocked;
         if len == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(len) }
+    }
+
+    /// A file has ended before its time: what was to be sent is not waited for any more.
+    pub(crate) fn tell_end_of_file(&mut self, client: usize) {
+        self.touch(client);
+        self.has_progressed = true;
+        self.pipes[client].is_blocked = false;
+        lock(&self.elsewhere).clients[client].is_blocked = false;
     }
 
     pub(crate) fn close(&mut self, client: usize) {

@@ -1,37 +1,23 @@
-//! The content of a file, kept or read while it is sent, and parts of it as the source of an
+//! The content of a file, kept or sent from where it is, and parts of it as the source of an
 //! answer. Knows no requests.
 
 use std::collections::VecDeque;
-use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::api::{Error, Piece, Pull, Source};
-use crate::sys::OpenFile;
+use crate::api::{Error, Piece, Pull, Source, Waker};
+use crate::limits::READ_AHEAD_BYTES;
+use crate::sys::{OpenFile, read_ahead};
 use crate::wire::range::ByteRange;
 
 /// Where the bytes of a file are.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    /// Too large to be kept.
+    /// Too large to be kept, or not in memory.
     Open(Rc<OpenFile>),
     /// Kept by this worker.
     Kept(Arc<[u8]>),
-}
-
-impl Content {
-    /// Puts what stands at `offset` at the begin of `space`.
-    fn read_at(&self, space: &mut [u8], offset: u64) -> io::Result<usize> {
-        match self {
-            Content::Open(file) => file.read_at(space, offset),
-            Content::Kept(bytes) => {
-                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-                let len = space.len().min(bytes.len() - start);
-                space[..len].copy_from_slice(&bytes[start..start + len]);
-                Ok(len)
-            }
-        }
-    }
 }
 
 /// What follows in a body.
@@ -44,37 +30,77 @@ pub(super) enum Part {
 }
 
 /// Parts of a file, one after the other.
-#[derive(Debug)]
 pub(super) struct Parts {
-    pub(super) content: Content,
-    pub(super) rest: VecDeque<Part>,
+    content: Content,
+    rest: VecDeque<Part>,
+    waker: Waker,
+    /// Bytes of the file that need not be waited for.
+    ready: Range<u64>,
+}
+
+impl Parts {
+    /// These parts of a file. `waker` wakes the connection they are sent on.
+    pub(super) fn new(content: &Content, rest: VecDeque<Part>, waker: Waker) -> Parts {
+        Parts { content: content.clone(), rest, waker, ready: 0..0 }
+    }
+
+    /// Appends what is next in a file that is open. Returns how much, or nothing if the disk has to
+    /// be waited for.
+    fn push_open(
+        &mut self,
+        file: &OpenFile,
+        range: ByteRange,
+        piece: &mut Piece<'_>,
+    ) -> Option<u64> {
+        let ByteRange { first, .. } = range;
+        if !self.ready.contains(&first) {
+            let len = range.len().min(READ_AHEAD_BYTES);
+            self.ready = first..first + len;
+            let shared = Arc::clone(file.file());
+            // Where nobody else can read it, or not soon, the worker does.
+            if file.is_in_memory(first, len) != Some(true)
+                && self.waker.wake_after(move || read_ahead(&shared, first, len))
+            {
+                return None;
+            }
+        }
+        let len = range.len().min(self.ready.end - first);
+        Some(piece.push_file(file.file(), first, len))
+    }
 }
 
 impl Source for Parts {
     fn pull(&mut self, piece: &mut Piece<'_>) -> Result<Pull, Error> {
         while piece.room() > 0 {
-            match self.rest.front_mut() {
+            let range = match self.rest.front() {
                 None => return Ok(Pull::Done),
                 Some(Part::Frame(bytes)) => {
                     piece.push(bytes);
                     self.rest.pop_front();
+                    continue;
                 }
-                Some(Part::Range(range)) => {
-                    let (offset, left) = (range.first, range.len());
-                    let len = usize::try_from(left).unwrap_or(usize::MAX).min(piece.room());
-                    let read = |space: &mut [u8]| self.content.read_at(space, offset);
-                    let taken = piece.push_with(len, read).map_err(Error::internal)? as u64;
-                    if taken == 0 {
-                        return Err(Error::internal("a file became shorter while it was sent"));
-                    }
-                    if taken == left {
-                        self.rest.pop_front();
-                    } else {
-                        range.first += taken;
-                    }
-                }
+                Some(Part::Range(range)) => *range,
+            };
+            let taken = match self.content.clone() {
+                Content::Open(file) => self.push_open(&file, range, piece),
+                Content::Kept(bytes) => Some(push_kept(&bytes, range, piece)),
+            };
+            let Some(taken) = taken else { return Ok(Pull::Wait) };
+            if taken == range.len() {
+                self.rest.pop_front();
+            } else {
+                let rest = ByteRange { first: range.first + taken, ..range };
+                self.rest[0] = Part::Range(rest);
             }
         }
         Ok(if self.rest.is_empty() { Pull::Done } else { Pull::More })
     }
+}
+
+/// Appends as much of `range`, which lies within `bytes`, as there is room for.
+fn push_kept(bytes: &[u8], range: ByteRange, piece: &mut Piece<'_>) -> u64 {
+    let bytes = &bytes[range.first as usize..=range.last as usize];
+    let taken = bytes.len().min(piece.room());
+    piece.push(&bytes[..taken]);
+    taken as u64
 }

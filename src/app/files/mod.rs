@@ -38,7 +38,8 @@ const INDEX: &[u8] = b"index.html";
 /// a redirection to the path that has one.
 ///
 /// Files of up to 64 KiB are kept in memory by each worker and looked at again once a second;
-/// larger ones are read while they are sent. One that becomes shorter meanwhile ends that
+/// larger ones are sent from where they are (`sendfile(2)`), and read ahead on the threads for
+/// blocking work where a disk has to be waited for. One that becomes shorter meanwhile ends that
 /// connection.
 #[derive(Debug)]
 pub struct Files {
@@ -105,7 +106,11 @@ impl Files {
             return Ok(Found::File(file));
         }
         let file = Rc::new(Served::load(&file_path, opened, self.clock.unix_seconds())?);
-        self.cache.keep(path, &file, now);
+        if file.may_be_kept() {
+            self.cache.keep(path, &file, now);
+        } else {
+            self.cache.forget(path);
+        }
         Ok(Found::File(file))
     }
 
@@ -129,10 +134,10 @@ impl Files {
         let len = file.facts.len;
         let range = request.header_bytes("range").filter(|_| ranges);
         match range.map_or(Wanted::Whole, |value| range::parse(value, len)) {
-            Wanted::Whole => whole(file, response),
+            Wanted::Whole => whole(file, request, response),
             Wanted::Parts(parts) => match parts[..] {
-                [part] => one_part(file, part, response),
-                _ => self.several_parts(file, &parts, response),
+                [part] => one_part(file, part, request, response),
+                _ => self.several_parts(file, &parts, request, response),
             },
             Wanted::Unsatisfiable => {
                 let message = "the file has none of these bytes";
@@ -146,6 +151,7 @@ impl Files {
         &mut self,
         file: &Served,
         ranges: &[ByteRange],
+        request: &Request<'_>,
         response: Response<'_>,
     ) -> HandlerResult {
         let boundary = self.boundaries.next();
@@ -162,7 +168,7 @@ impl Files {
         frame.close(&mut close);
         rest.push_back(Part::Frame(close));
         let response = response.status(Status::PARTIAL_CONTENT).fields(&file.known);
-        let source = Parts { content: file.content.clone(), rest };
+        let source = Parts::new(&file.content, rest, request.waker());
         response.content_type(&frame.value()).stream_exact(frame.body_len(ranges), source)
     }
 }
@@ -179,7 +185,7 @@ pub(super) fn redirect(request: &Request<'_>, response: Response<'_>) -> Handler
     response.status(Status::MOVED_PERMANENTLY).redirect(&format!("{path}/{mark}{query}"))
 }
 
-fn whole(file: &Served, response: Response<'_>) -> HandlerResult {
+fn whole(file: &Served, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
     let response = response.fields(&file.whole);
     match &file.content {
         // What is copied anyway is not counted.
@@ -187,23 +193,33 @@ fn whole(file: &Served, response: Response<'_>) -> HandlerResult {
         Content::Kept(bytes) => response.bytes(bytes.clone()),
         Content::Open(_) => {
             let all = ByteRange { first: 0, last: file.facts.len - 1 };
-            stream(file, all, response)
+            stream(file, all, request, response)
         }
     }
 }
 
-fn one_part(file: &Served, range: ByteRange, response: Response<'_>) -> HandlerResult {
+fn one_part(
+    file: &Served,
+    range: ByteRange,
+    request: &Request<'_>,
+    response: Response<'_>,
+) -> HandlerResult {
     let content_range = range::content_range(range, file.facts.len);
     let response = response.status(Status::PARTIAL_CONTENT).fields(&file.whole);
     let response = response.header("Content-Range", content_range);
     match &file.content {
         // A part lies within the whole, which is within an address space.
         Content::Kept(bytes) => response.bytes(&bytes[range.first as usize..=range.last as usize]),
-        Content::Open(_) => stream(file, range, response),
+        Content::Open(_) => stream(file, range, request, response),
     }
 }
 
-fn stream(file: &Served, range: ByteRange, response: Response<'_>) -> HandlerResult {
-    let source = Parts { content: file.content.clone(), rest: [Part::Range(range)].into() };
+fn stream(
+    file: &Served,
+    range: ByteRange,
+    request: &Request<'_>,
+    response: Response<'_>,
+) -> HandlerResult {
+    let source = Parts::new(&file.content, [Part::Range(range)].into(), request.waker());
     response.stream_exact(range.len(), source)
 }

@@ -29,14 +29,15 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// Reads what has to be known of a file, and its content if that is to be kept, at
+    /// Reads what has to be known of a file, and its content if that is small and in memory, at
     /// `unix_seconds` by the wall clock.
     ///
     /// # Errors
     /// 500 if it cannot be read; 503 if it is cut while it is.
     pub(super) fn load(path: &[u8], file: OpenFile, unix_seconds: u64) -> Result<Served, Error> {
         let facts = file.facts();
-        let content = if facts.len > KEPT_FILE_BYTES_MAX {
+        let is_cold = file.is_in_memory(0, facts.len) == Some(false);
+        let content = if is_cold || facts.len > KEPT_FILE_BYTES_MAX {
             Content::Open(Rc::new(file))
         } else {
             Content::Kept(read_whole(&file)?)
@@ -71,6 +72,12 @@ impl Served {
     pub(super) fn validators(&self) -> Validators<'_> {
         let Served { tag, modified, is_date_strong, .. } = self;
         Validators { tag: tag.as_bytes(), modified: *modified, is_date_strong: *is_date_strong }
+    }
+
+    /// Whether it may be served again as it is. A small file on a disk that has to be waited for is
+    /// sent from there once, and is in memory for who asks next.
+    pub(super) fn may_be_kept(&self) -> bool {
+        matches!(self.content, Content::Kept(_)) || self.facts.len > KEPT_FILE_BYTES_MAX
     }
 
     /// Bytes of content in memory.

@@ -357,6 +357,17 @@ impl Http1 {
         }
     }
 
+    /// Ends because the rest of what was queued cannot be sent.
+    pub(super) fn cut_answer<H: Handler>(&mut self, cx: &mut Context<'_, H>) {
+        let known = self.pending.as_ref().map(|pending| pending.known);
+        let error = Error::internal("a file became shorter while it was sent");
+        log_failure(cx.pulse, known.map_or(NO_ROUTE, |known| known.route), &error);
+        match known {
+            Some(known) => self.end_incomplete(cx, &known, CloseReason::SourceFailed),
+            None => self.end_with(CloseReason::SourceFailed),
+        }
+    }
+
     /// Ends in the middle of a streamed answer: its client sees that something is missing.
     fn end_incomplete<H: Handler>(
         &mut self,

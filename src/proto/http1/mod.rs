@@ -232,6 +232,13 @@ impl Http1 {
         self.want(false)
     }
 
+    /// A file that was to be sent became shorter. Its answer cannot be completed, and nothing of
+    /// the queue was kept.
+    pub fn on_file_ended<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Want {
+        self.cut_answer(cx);
+        self.want(false)
+    }
+
     /// The answer to request `number` came home. One that nobody waits for is counted.
     pub fn on_delivered<H: Handler>(
         &mut self,
