@@ -133,6 +133,9 @@ fn answers_say_whether_they_are_kept() {
         assert_eq!(first.body == second.body, is_kept, "{query} {fields}");
         assert_eq!(second.field("age").is_some(), is_kept, "{query} {fields}");
     }
+    client.send("GET /?x=body HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    let first = client.answer();
+    assert_ne!(asked(&mut client, "GET /?x=body", "").body, first.body, "it came with a body");
     let strict = "Cache-Control: only-if-cached\r\n";
     assert_eq!(asked(&mut client, "GET /?x=9", strict).status, 504);
     asked(&mut client, "GET /?x=9", "");

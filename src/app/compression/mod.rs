@@ -16,22 +16,22 @@ use crate::api::{Encode, Error, Fields, Hook, Next, Request, Source};
 use crate::limits::{ENCODED_BYTES_MIN, ENCODED_STREAMS_MAX};
 use crate::wire::accept_encoding::Accepted;
 
-/// Media types that are worth it; `text/` is all of that kind. What is a picture, a film or an
-/// archive is compressed already.
+/// Media types that are worth it; `text/` is all of that kind, `+json` all with that suffix. What
+/// is a picture, a film or an archive is compressed already.
 const TYPES: [&str; 15] = [
     "text/",
+    "+json",
+    "+xml",
     "application/json",
     "application/javascript",
     "application/xml",
     "application/wasm",
-    "application/manifest+json",
     "application/x-javascript",
     "application/x-ndjson",
     "application/vnd.ms-fontobject",
     "font/ttf",
     "font/otf",
     "font/collection",
-    "image/svg+xml",
     "image/bmp",
     "image/x-icon",
 ];
@@ -98,7 +98,7 @@ impl Compression {
     }
 
     /// The media types that are compressed, in place of those that usually are. One that ends in
-    /// `/` is all of its kind.
+    /// `/` is all of its kind, one that begins with `+` all with that suffix.
     #[must_use]
     pub fn types(mut self, types: &[&str]) -> Compression {
         self.types = types.iter().map(|&name| name.to_owned()).collect();
@@ -204,19 +204,22 @@ impl Encode for Chosen {
     }
 }
 
-/// Whether a media type is one of `types`, or JSON or XML by its suffix.
-fn is_compressible(media_type: &[u8], types: &[String]) -> bool {
+/// Whether a media type is one of `types`, by its kind or by its suffix.
+fn is_compressible(media_type: &[u8], types: &[impl AsRef<str>]) -> bool {
     let essence = media_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-    types.iter().any(|name| {
-        let is_kind = name.ends_with('/');
-        let part = if is_kind { essence.get(..name.len()) } else { Some(essence) };
+    types.iter().map(AsRef::as_ref).any(|name| {
+        let part = match name.len() {
+            len if name.ends_with('/') => essence.get(..len),
+            len if name.starts_with('+') => essence.get(essence.len().saturating_sub(len)..),
+            _ => Some(essence),
+        };
         part.is_some_and(|part| part.eq_ignore_ascii_case(name.as_bytes()))
     })
 }
 
 /// [`is_compressible`] by the types that usually are.
 pub(crate) fn is_usually_compressible(media_type: &[u8]) -> bool {
-    is_compressible(media_type, &TYPES.map(str::to_owned))
+    is_compressible(media_type, &TYPES)
 }
 
 impl std::fmt::Debug for Compression {

@@ -188,8 +188,10 @@ impl Hook for ResponseCache {
             }
         }
         let has = |name: &str| request.header_bytes(name).is_some();
-        // Of a part, or of a certain state, the handler knows more.
-        if ["range", "if-match", "if-unmodified-since", "if-range"].into_iter().any(has) {
+        // Of a part, or of a certain state, the handler knows more. What a body asked for is not to
+        // be given to who sends none.
+        let is_special = ["range", "if-match", "if-unmodified-since", "if-range"];
+        if is_special.into_iter().any(has) || !request.body().is_empty() {
             return Ok(Next::Go);
         }
         let asked = asked(request);
