@@ -1,6 +1,11 @@
 //! Content codings as encoders: of whole bodies, their state kept for the next, and of streams.
 //! Knows no answers. Each coding is a feature of the crate; without it, it is not there.
 
+#![cfg_attr(
+    not(all(feature = "brotli", feature = "gzip", feature = "zstd")),
+    allow(dead_code, unused_imports, unused_variables, reason = "each coding needs a part of it")
+)]
+
 use std::cell::RefCell;
 
 #[cfg(feature = "zstd")]
@@ -50,14 +55,11 @@ impl Levels {
 /// Encodes whole bodies. Between two of them it keeps its state: making it anew costs half as
 /// much again.
 pub(crate) struct Encoders {
-    #[cfg_attr(not(feature = "brotli"), allow(dead_code, reason = "no coding needs it"))]
     levels: Levels,
     #[cfg(feature = "gzip")]
     gzip: RefCell<Option<libdeflater::Compressor>>,
     #[cfg(feature = "zstd")]
     zstd: RefCell<Option<zstd::bulk::Compressor<'static>>>,
-    #[cfg(not(any(feature = "gzip", feature = "zstd")))]
-    none: RefCell<()>,
 }
 
 impl Encoders {
@@ -69,8 +71,6 @@ impl Encoders {
             gzip: RefCell::default(),
             #[cfg(feature = "zstd")]
             zstd: RefCell::default(),
-            #[cfg(not(any(feature = "gzip", feature = "zstd")))]
-            none: RefCell::default(),
         }
     }
 
@@ -87,10 +87,7 @@ impl Encoders {
                 let parameters = brotli_parameters(self.levels.brotli);
                 brotli::BrotliCompress(&mut &*body, out, &parameters).is_ok()
             }
-            _ => {
-                let _ = (body, out);
-                false
-            }
+            _ => false,
         }
     }
 
@@ -168,10 +165,7 @@ impl StreamEncoder {
                 zstd.set_parameter(window).ok()?;
                 Some(StreamEncoder::Zstd(Box::new(zstd)))
             }
-            _ => {
-                let _ = levels;
-                None
-            }
+            _ => None,
         }
     }
 
@@ -182,7 +176,6 @@ impl StreamEncoder {
         until: Until,
         out: &mut Vec<u8>,
     ) -> Result<(), Failed> {
-        let _ = (input, until, &out);
         match *self {
             #[cfg(feature = "brotli")]
             StreamEncoder::Brotli(ref mut brotli) => write_brotli(brotli, input, until, out),
