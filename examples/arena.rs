@@ -1,15 +1,16 @@
 //! The endpoints of HttpArena's profiles of HTTP/1.1, answered as its rules demand: every sum and
 //! every JSON text is made for its request.
-//! `cargo run --release --example arena -- 127.0.0.1:8080 dataset.json`, then
-//! `curl 'http://127.0.0.1:8080/json/5?m=3'`.
+//! `cargo run --release --example arena -- 127.0.0.1:8080 dataset.json static`, then
+//! `curl 'http://127.0.0.1:8080/json/5?m=3'`. Without the folder there is no `/static`.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use corelane::app::middleware::Compression;
 use corelane::{
-    Error, HandlerResult, Method, Request, Response, Router, Server, Settings, Sink, StartError,
-    Taken,
+    Error, Files, HandlerResult, Method, Request, Response, Router, Server, Settings, Sink,
+    StartError, Taken,
 };
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -108,8 +109,12 @@ impl Sink for Count {
     }
 }
 
-fn application(items: Arc<[Item]>) -> Router {
-    Router::new()
+fn application(items: Arc<[Item]>, folder: Option<&Path>) -> Router {
+    let router = match folder {
+        Some(folder) => Router::new().files("/static", Files::at(folder).precompressed()),
+        None => Router::new(),
+    };
+    router
         .get("/baseline11", sum)
         .post("/baseline11", sum)
         .get("/pipeline", |_req: &Request<'_>, res: Response<'_>| res.text("ok"))
@@ -123,11 +128,13 @@ fn application(items: Arc<[Item]>) -> Router {
         .upload(Method::Post, "/upload", |_req| Ok(Count::default()))
 }
 
-fn serve(address: String, items: Vec<Item>) -> Result<(), StartError> {
+fn serve(address: String, items: Vec<Item>, folder: Option<PathBuf>) -> Result<(), StartError> {
     let items: Arc<[Item]> = items.into();
     let mut settings = Settings::default();
     settings.upload_bytes_max = UPLOAD_BYTES_MAX;
-    Server::bind(address).settings(settings).run(move |_worker| application(Arc::clone(&items)))
+    Server::bind(address)
+        .settings(settings)
+        .run(move |_worker| application(Arc::clone(&items), folder.as_deref()))
 }
 
 fn main() -> ExitCode {
@@ -140,11 +147,13 @@ fn main() -> ExitCode {
     let items = match items {
         Ok(items) => items,
         Err(why) => {
-            eprintln!("error: cannot read {path}: {why}\nhint: arena ADDRESS DATASET");
+            eprintln!("error: cannot read {path}: {why}\nhint: arena ADDRESS DATASET [FOLDER]");
             return ExitCode::FAILURE;
         }
     };
-    match serve(address, items) {
+    // Where the benchmark puts it.
+    let usual = Some(PathBuf::from("/data/static")).filter(|folder| folder.is_dir());
+    match serve(address, items, args.next().map(PathBuf::from).or(usual)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:?}");

@@ -65,6 +65,18 @@ pub const RANGES_MAX: usize = 16;
 /// Times that a file is opened while its directories are being renamed.
 pub const OPEN_TRIES_MAX: usize = 4;
 
+/// Names of a directory that are looked at for a listing: a few milliseconds.
+pub const DIRECTORY_NAMES_MAX: usize = 50_000;
+
+/// Files of a directory that a listing shows: each is looked up.
+pub const LISTED_FILES_MAX: usize = 2_000;
+
+/// Listings that a worker keeps, for as long as files.
+pub const KEPT_LISTINGS_MAX: usize = 16;
+
+/// Characters of a pattern of paths, which is compared with each path that is loaded.
+pub const GLOB_CHARS_MAX: usize = 256;
+
 /// Bytes of a file whose content a worker keeps; a larger one is read while it is sent.
 pub const KEPT_FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -75,7 +87,8 @@ pub const READ_AHEAD_BYTES: u64 = 4 * FILE_PIECE_BYTES;
 /// Bytes that a thread which reads ahead takes at a time.
 pub const READ_AHEAD_STEP_BYTES: usize = 128 * 1024;
 
-/// Files that a worker keeps open or in memory: each may hold a descriptor.
+/// Files that a worker keeps open or in memory: each may hold a descriptor, and one for each of
+/// three siblings.
 pub const KEPT_FILES_MAX: usize = 256;
 
 /// Bytes of content that a worker keeps of all files.

@@ -10,7 +10,7 @@ mod http_client;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use corelane::{Fields, Next, Request, Router, Running, Settings};
+use corelane::{Fields, Files, Next, Request, Router, Running, Settings};
 use http_client::{Client, chunked, get, post, serve};
 use serde::Serialize;
 
@@ -200,6 +200,34 @@ fn a_parameter_and_json_allocate_nothing() {
 #[test]
 fn several_parameters_a_query_and_a_field_allocate_nothing() {
     expect_none(get("/all/one/of/many?with=a&query"), 1);
+}
+
+#[test]
+fn a_file_that_is_kept_and_has_siblings_allocates_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    for (name, content) in [("a.js", "itself"), ("a.js.br", "brotli"), ("a.js.gz", "gzip")] {
+        std::fs::write(root.path().join(name), content).unwrap();
+    }
+    let path = root.path().to_owned();
+    let server = serve(Settings::default(), move |_| {
+        let router = Router::new().files("/files", Files::at(&path).precompressed());
+        router.get("/calls", |_, res| {
+            let (allocated, freed) = CALLS.get();
+            res.text(format_args!("{allocated} {freed}"))
+        })
+    });
+    let mut client = Client::to(&server);
+    let request = "GET /files/a.js HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, br\r\n\r\n";
+    // Once a second it is looked at again; most rounds are shorter and do not meet that.
+    let is_free = (0..50).any(|_| {
+        calls(&mut client);
+        let before = calls(&mut client);
+        for _ in 0..500 {
+            assert_eq!(client.send(request).answer().text(), "brotli");
+        }
+        calls(&mut client) == before
+    });
+    assert!(is_free, "each of 50 times 500 requests allocated");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process;
 use std::time::Duration;
 
 use corelane::Method;
-use corelane::app::configured::{Answer, Application, RouteSpec};
+use corelane::app::configured::{Answer, Application, FilesSpec, RouteSpec};
 use corelane::config::{
     Command, Exit, LogFormat, LogLevel, ReportFormat, ServePlan, Stream, parse,
 };
@@ -71,11 +71,26 @@ fn nothing_said_is_serve_with_every_default() {
 #[test]
 fn a_root_takes_the_place_of_the_demonstration() {
     let Application::Routes(routes) = plan("--root /").application else { panic!("it has routes") };
-    let files = Answer::Files("/".into());
+    let files = Answer::Files(FilesSpec::at("/"));
     assert_eq!(routes, [RouteSpec { method: Method::Get, path: "/".into(), answer: files }]);
     let exit = try_parse("--root /nowhere/at/all").expect_err("it is not there");
     assert!(exit.text.contains("`--root /nowhere/at/all`: cannot serve the files of"), "{exit:?}");
     assert!(exit.text.contains("hint: "), "{exit:?}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("one.html"), "").unwrap();
+    let root = folder.path().to_str().unwrap();
+    let line = format!("--root {root} --listing on --precompressed on --fallback one.html");
+    let Application::Routes(routes) = plan(&line).application else { panic!("it has routes") };
+    let spec = FilesSpec::at(root);
+    let spec = FilesSpec { listing: true, precompressed: true, ..spec };
+    let spec = FilesSpec { fallback: Some("one.html".to_owned()), ..spec };
+    assert_eq!(routes[0].answer, Answer::Files(spec));
+    let exit = try_parse(&format!("--root {root} --fallback two.html")).expect_err("it is missing");
+    assert!(exit.text.contains("two.html: there is no such file"), "{exit:?}");
+    for flag in ["--listing on", "--precompressed on", "--fallback a"] {
+        let exit = try_parse(flag).expect_err("it is about nothing");
+        assert!(exit.text.contains("there is no `--root`"), "{exit:?}");
+    }
 }
 
 #[test]
@@ -361,6 +376,8 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("access-log", "off".to_owned()),
         ("access-log-format", "combined".to_owned()),
         ("access-log-sample", settings.access_log_sample.to_string()),
+        ("listing", "off".to_owned()),
+        ("precompressed", "off".to_owned()),
         ("head-bytes-max", size(settings.head_bytes_max as u64)),
         ("fields-max", settings.fields_max.to_string()),
         ("target-bytes-max", size(settings.target_bytes_max as u64)),

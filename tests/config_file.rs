@@ -15,9 +15,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use corelane::app::configured::{Answer, Application};
+use corelane::app::configured::{Answer, Application, FilesSpec, RouteSpec};
 use corelane::config::{self, ServePlan};
-use corelane::{Method, Settings};
+use corelane::{Method, Settings, Status};
 use http_client::{Client, PATIENCE, post};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -215,6 +215,14 @@ fn a_route_that_cannot_be_is_told_with_its_line() {
         (route("files = \".\"\necho = true"), 2, "more than one answer", "`files`"),
         (route("files = \".\"\nmethod = \"POST\""), 2, "no other method", "leave `method` out"),
         (route("files = \".\"") + &route("files = \".\""), 5, "match the same paths", ""),
+        (route("listing = true\necho = true"), 3, "a key of `files`", "give the route `files`"),
+        (route("files = \".\"\nlisting = 1"), 4, "`listing`: expected `true`", ""),
+        (route("files = \".\"\nfallback = \"x\""), 2, "the fallback x", ""),
+        (route("files = \".\"\nfallback = 1"), 4, "`fallback`: expected a text", ""),
+        (route("files = \".\"\ncache-control = [[\"a\"]]"), 4, "`cache-control`: expected", ""),
+        (route("files = \".\"\ncache-control = [[\"\", \"a\"]]"), 2, "the pattern", ""),
+        (route("files = \".\"\nerror-pages = { 404 = \"x\" }"), 2, "the error page x", ""),
+        (route("files = \".\"\nerror-pages = { 200 = \"x\" }"), 4, "`error-pages`: expected", ""),
         (route("status = 99"), 3, "`status`: expected a number from 200 to 599", ""),
         (route("status = 200\nredirect = \"/b\""), 3, "`status`: expected 301", ""),
         (route("bdy = \"a\""), 3, "unknown key `bdy`", "did you mean `body`?"),
@@ -306,9 +314,10 @@ fn uncommented() -> String {
 }
 
 /// Keys without a default, which the file shows an example of.
-const WITHOUT_DEFAULT: [&str; 8] = [
+const WITHOUT_DEFAULT: [&str; 9] = [
     "workers",
     "root",
+    "fallback",
     "hgrm",
     "log-file",
     "memory-max",
@@ -329,6 +338,7 @@ fn the_shipped_file_has_every_key_with_its_default_and_a_comment() {
     assert_eq!(ServePlan { config: None, ..plan }, expected);
 
     let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "").unwrap();
     let all = uncommented().replace("/srv/www", folder.path().to_str().unwrap());
     let all = Configured::with(&all);
     all.plan();
@@ -355,7 +365,7 @@ fn a_root_goes_beside_the_routes_of_the_file() {
     let plan = config::parse(line.iter().map(Into::into)).unwrap();
     let config::Command::Serve(plan) = plan else { panic!("it serves") };
     let Application::Routes(specs) = plan.application else { panic!("it has routes") };
-    let files = Answer::Files(folder.path().to_owned());
+    let files = Answer::Files(FilesSpec::at(folder.path()));
     assert_eq!((specs.len(), &specs[0].answer, &specs[1].answer), (2, &Answer::Health, &files));
 
     for (text, line, reason) in [
@@ -377,9 +387,30 @@ fn the_shipped_file_serves_and_so_do_its_examples() {
     let examples: String = routes.lines().filter_map(example).collect();
     let file = Configured::with(&examples);
     std::fs::write(file.folder.path().join("robots.txt"), "User-agent: *\n").unwrap();
-    std::fs::create_dir(file.folder.path().join("public")).unwrap();
+    let public = file.folder.path().join("public");
+    std::fs::create_dir(&public).unwrap();
+    for name in ["index.html", "404.html"] {
+        std::fs::write(public.join(name), "").unwrap();
+    }
     let Application::Routes(specs) = file.plan().application else { panic!("it has routes") };
     assert_eq!(specs.len(), 7);
+    let files = |spec: &RouteSpec| match &spec.answer {
+        Answer::Files(files) => Some(files.clone()),
+        _ => None,
+    };
+    let rule = |pattern: &str, value: &str| (pattern.to_owned(), value.to_owned());
+    let expected = FilesSpec {
+        directory: public,
+        cache_control: vec![
+            rule("*.css", "max-age=86400"),
+            rule("assets/**", "max-age=31536000, immutable"),
+        ],
+        error_pages: vec![(Status::NOT_FOUND, "404.html".to_owned())],
+        fallback: Some("index.html".to_owned()),
+        listing: true,
+        precompressed: true,
+    };
+    assert_eq!(specs.iter().find_map(files), Some(expected));
     assert_eq!((specs[6].method, &specs[6].answer), (Method::Post, &Answer::Echo));
 }
 

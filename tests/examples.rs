@@ -113,8 +113,30 @@ fn arena_answers_as_its_rules_demand() {
         })
     };
     std::fs::write(&dataset, json!([item(1), item(2)]).to_string()).unwrap();
-    let example = Example::start_with("arena", "127.0.78.6", &[dataset.to_str().unwrap()]);
+    let files = folder.path().join("static");
+    std::fs::create_dir(&files).unwrap();
+    for (name, content) in [("app.js", "the script"), ("app.js.br", "brotli"), ("a.webp", "image")]
+    {
+        std::fs::write(files.join(name), content).unwrap();
+    }
+    let words = [dataset.to_str().unwrap(), files.to_str().unwrap()];
+    let example = Example::start_with("arena", "127.0.78.6", &words);
     let mut client = example.connect();
+    for (name, kind, coding, body) in [
+        ("app.js", "text/javascript; charset=utf-8", Some("br"), "brotli"),
+        ("a.webp", "image/webp", None, "image"),
+    ] {
+        client.send(format!(
+            "GET /static/{name} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br;q=1, gzip;q=0.8\r\n\r\n"
+        ));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.text()), (200, body));
+        assert_eq!(
+            (answer.field("content-type"), answer.field("content-encoding")),
+            (Some(kind), coding)
+        );
+    }
+    assert_eq!(client.get("/static/nothing.js").status, 404);
     assert_eq!(client.get("/baseline11?a=13&b=42").text(), "55");
     assert_eq!(client.post("/baseline11?a=13&b=-42", "", "20").text(), "-9");
     let chunked = "POST /baseline11?a=13&b=42 HTTP/1.1\r\nHost: a\r\n\

@@ -104,17 +104,13 @@ _corelane() {
 
     case "${cmd}" in
         corelane)
-            opts="-h -V --config --root --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help --version bench config doctor health report serve upgrade help"
+            opts="-h -V --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --root --fallback --listing --precompressed --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help --version bench config doctor health report serve upgrade help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -164,6 +160,22 @@ _corelane() {
                     ;;
                 --access-log-sample)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fallback)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listing)
+                    COMPREPLY=($(compgen -W "on off" -- "${cur}"))
+                    return 0
+                    ;;
+                --precompressed)
+                    COMPREPLY=($(compgen -W "on off" -- "${cur}"))
                     return 0
                     ;;
                 --head-bytes-max)
@@ -486,17 +498,13 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__config__subcmd__check)
-            opts="-h --config --root --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
+            opts="-h --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --root --fallback --listing --precompressed --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -546,6 +554,22 @@ _corelane() {
                     ;;
                 --access-log-sample)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fallback)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listing)
+                    COMPREPLY=($(compgen -W "on off" -- "${cur}"))
+                    return 0
+                    ;;
+                --precompressed)
+                    COMPREPLY=($(compgen -W "on off" -- "${cur}"))
                     return 0
                     ;;
                 --head-bytes-max)
@@ -804,17 +828,13 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__config__subcmd__print)
-            opts="-h --json --config --root --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
+            opts="-h --json --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --root --fallback --listing --precompressed --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -864,6 +884,22 @@ _corelane() {
                     ;;
                 --access-log-sample)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fallback)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listing)
+                    COMPREPLY=($(compgen -W "on off" -- "${cur}"))
+                    return 0
+                    ;;
+                --precompressed)
+                    COMPREPLY=($(compgen -W "on off" -- "${cur}"))
                     return 0
                     ;;
                 --head-bytes-max)
@@ -1260,17 +1296,13 @@ _corelane() {
             return 0
             ;;
         corelane__subcmd__serve)
-            opts="-h --config --root --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
+            opts="-h --config --listen --admin --workers --pin --report --hgrm --log-level --log-format --log-file --access-log --access-log-format --access-log-sample --root --fallback --listing --precompressed --head-bytes-max --fields-max --target-bytes-max --body-bytes-max --upload-bytes-max --memory-max --requests-max --receive-rate-min --send-rate-min --connections-max --connections-full --connections-soft-max --connections-per-address-max --pipelined-max --balance --backlog --notsent-bytes --defer-accept --busy-poll --blocking-queue-max --head-time --body-time --idle-time --send-time --later-time --overload-delay --overload-interval --lifetime-max --rate-time --user-timeout --linger-time --lame-duck --drain-time --drain-idle-time --stall-time --proxy-protocol-from --trusted-proxies --client-address-field --stage-sampling --server-timing --server-name --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1320,6 +1352,22 @@ _corelane() {
                     ;;
                 --access-log-sample)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fallback)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listing)
+                    COMPREPLY=($(compgen -W "on off" -- "${cur}"))
+                    return 0
+                    ;;
+                --precompressed)
+                    COMPREPLY=($(compgen -W "on off" -- "${cur}"))
                     return 0
                     ;;
                 --head-bytes-max)

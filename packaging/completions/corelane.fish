@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_corelane_global_optspecs
-    string join \n config= root= listen= admin= workers= pin= report= hgrm= log-level= log-format= log-file= access-log= access-log-format= access-log-sample= head-bytes-max= fields-max= target-bytes-max= body-bytes-max= upload-bytes-max= memory-max= requests-max= receive-rate-min= send-rate-min= connections-max= connections-full= connections-soft-max= connections-per-address-max= pipelined-max= balance= backlog= notsent-bytes= defer-accept= busy-poll= blocking-queue-max= head-time= body-time= idle-time= send-time= later-time= overload-delay= overload-interval= lifetime-max= rate-time= user-timeout= linger-time= lame-duck= drain-time= drain-idle-time= stall-time= proxy-protocol-from= trusted-proxies= client-address-field= stage-sampling= server-timing= server-name= h/help V/version
+    string join \n config= listen= admin= workers= pin= report= hgrm= log-level= log-format= log-file= access-log= access-log-format= access-log-sample= root= fallback= listing= precompressed= head-bytes-max= fields-max= target-bytes-max= body-bytes-max= upload-bytes-max= memory-max= requests-max= receive-rate-min= send-rate-min= connections-max= connections-full= connections-soft-max= connections-per-address-max= pipelined-max= balance= backlog= notsent-bytes= defer-accept= busy-poll= blocking-queue-max= head-time= body-time= idle-time= send-time= later-time= overload-delay= overload-interval= lifetime-max= rate-time= user-timeout= linger-time= lame-duck= drain-time= drain-idle-time= stall-time= proxy-protocol-from= trusted-proxies= client-address-field= stage-sampling= server-timing= server-name= h/help V/version
 end
 
 function __fish_corelane_needs_command
@@ -25,7 +25,6 @@ function __fish_corelane_using_subcommand
 end
 
 complete -c corelane -n "__fish_corelane_needs_command" -l config -d 'Where the settings without flag or variable come from' -r -F
-complete -c corelane -n "__fish_corelane_needs_command" -l root -d 'Serve the files of this directory' -r -F
 complete -c corelane -n "__fish_corelane_needs_command" -l listen -d 'Listen here; may be repeated' -r
 complete -c corelane -n "__fish_corelane_needs_command" -l admin -d 'Where to show health, metrics and a live page' -r
 complete -c corelane -n "__fish_corelane_needs_command" -l workers -d 'Worker threads [default: one for each CPU that may be used]' -r
@@ -47,6 +46,12 @@ complete -c corelane -n "__fish_corelane_needs_command" -l access-log -d 'Where 
 complete -c corelane -n "__fish_corelane_needs_command" -l access-log-format -d 'How such a line is written' -r -f -a "combined\t''
 json\t''"
 complete -c corelane -n "__fish_corelane_needs_command" -l access-log-sample -d 'Of how many answers one has a line' -r
+complete -c corelane -n "__fish_corelane_needs_command" -l root -d 'Serve the files of this directory' -r -F
+complete -c corelane -n "__fish_corelane_needs_command" -l fallback -d 'What answers where there is no file, such as index.html' -r
+complete -c corelane -n "__fish_corelane_needs_command" -l listing -d 'Whether a directory without index.html is listed' -r -f -a "on\t''
+off\t''"
+complete -c corelane -n "__fish_corelane_needs_command" -l precompressed -d 'Whether app.js.br, .zst or .gz answer for app.js' -r -f -a "on\t''
+off\t''"
 complete -c corelane -n "__fish_corelane_needs_command" -l head-bytes-max -d 'Bytes of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_needs_command" -l fields-max -d 'Fields of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_needs_command" -l target-bytes-max -d 'Bytes of a request\'s target; beyond: 414' -r
@@ -137,7 +142,6 @@ complete -c corelane -n "__fish_corelane_using_subcommand config; and not __fish
 complete -c corelane -n "__fish_corelane_using_subcommand config; and not __fish_seen_subcommand_from check default print help" -f -a "print" -d 'Print what is in force with these flags, and where each value comes from'
 complete -c corelane -n "__fish_corelane_using_subcommand config; and not __fish_seen_subcommand_from check default print help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l config -d 'Where the settings without flag or variable come from' -r -F
-complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l root -d 'Serve the files of this directory' -r -F
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l listen -d 'Listen here; may be repeated' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l admin -d 'Where to show health, metrics and a live page' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l workers -d 'Worker threads [default: one for each CPU that may be used]' -r
@@ -159,6 +163,12 @@ complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_see
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l access-log-format -d 'How such a line is written' -r -f -a "combined\t''
 json\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l access-log-sample -d 'Of how many answers one has a line' -r
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l root -d 'Serve the files of this directory' -r -F
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l fallback -d 'What answers where there is no file, such as index.html' -r
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l listing -d 'Whether a directory without index.html is listed' -r -f -a "on\t''
+off\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l precompressed -d 'Whether app.js.br, .zst or .gz answer for app.js' -r -f -a "on\t''
+off\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l head-bytes-max -d 'Bytes of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l fields-max -d 'Fields of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l target-bytes-max -d 'Bytes of a request\'s target; beyond: 414' -r
@@ -207,7 +217,6 @@ complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_see
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from default" -s h -l help -d 'Print help'
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l config -d 'Where the settings without flag or variable come from' -r -F
-complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l root -d 'Serve the files of this directory' -r -F
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l listen -d 'Listen here; may be repeated' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l admin -d 'Where to show health, metrics and a live page' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l workers -d 'Worker threads [default: one for each CPU that may be used]' -r
@@ -229,6 +238,12 @@ complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_see
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l access-log-format -d 'How such a line is written' -r -f -a "combined\t''
 json\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l access-log-sample -d 'Of how many answers one has a line' -r
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l root -d 'Serve the files of this directory' -r -F
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l fallback -d 'What answers where there is no file, such as index.html' -r
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l listing -d 'Whether a directory without index.html is listed' -r -f -a "on\t''
+off\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l precompressed -d 'Whether app.js.br, .zst or .gz answer for app.js' -r -f -a "on\t''
+off\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l head-bytes-max -d 'Bytes of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l fields-max -d 'Fields of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l target-bytes-max -d 'Bytes of a request\'s target; beyond: 414' -r
@@ -290,7 +305,6 @@ complete -c corelane -n "__fish_corelane_using_subcommand report" -l hgrm -d 'Wh
 complete -c corelane -n "__fish_corelane_using_subcommand report" -l compare -d 'Compare the second file with the first'
 complete -c corelane -n "__fish_corelane_using_subcommand report" -s h -l help -d 'Print help'
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l config -d 'Where the settings without flag or variable come from' -r -F
-complete -c corelane -n "__fish_corelane_using_subcommand serve" -l root -d 'Serve the files of this directory' -r -F
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l listen -d 'Listen here; may be repeated' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l admin -d 'Where to show health, metrics and a live page' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l workers -d 'Worker threads [default: one for each CPU that may be used]' -r
@@ -312,6 +326,12 @@ complete -c corelane -n "__fish_corelane_using_subcommand serve" -l access-log -
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l access-log-format -d 'How such a line is written' -r -f -a "combined\t''
 json\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l access-log-sample -d 'Of how many answers one has a line' -r
+complete -c corelane -n "__fish_corelane_using_subcommand serve" -l root -d 'Serve the files of this directory' -r -F
+complete -c corelane -n "__fish_corelane_using_subcommand serve" -l fallback -d 'What answers where there is no file, such as index.html' -r
+complete -c corelane -n "__fish_corelane_using_subcommand serve" -l listing -d 'Whether a directory without index.html is listed' -r -f -a "on\t''
+off\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand serve" -l precompressed -d 'Whether app.js.br, .zst or .gz answer for app.js' -r -f -a "on\t''
+off\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l head-bytes-max -d 'Bytes of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l fields-max -d 'Fields of a request\'s head; beyond: 431' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l target-bytes-max -d 'Bytes of a request\'s target; beyond: 414' -r

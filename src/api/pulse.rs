@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::RefusedPath;
 use crate::clock::Moment;
 
 /// No handler is at work.
@@ -21,11 +22,17 @@ pub struct RouteSlot {
     route: AtomicU32,
     /// Calls of the application so far, so that one long call is told from many short ones.
     calls: AtomicU32,
+    /// By [`RefusedPath`].
+    refused_paths: [AtomicU64; RefusedPath::ALL.len()],
 }
 
 impl Default for RouteSlot {
     fn default() -> RouteSlot {
-        RouteSlot { route: AtomicU32::new(OUTSIDE), calls: AtomicU32::new(0) }
+        RouteSlot {
+            route: AtomicU32::new(OUTSIDE),
+            calls: AtomicU32::new(0),
+            refused_paths: Default::default(),
+        }
     }
 }
 
@@ -42,6 +49,18 @@ impl RouteSlot {
     #[inline]
     pub fn note(&self, route: u16) {
         self.route.store(u32::from(route), Ordering::Relaxed);
+    }
+
+    /// Counts a path that no file is served for.
+    pub fn refuse_path(&self, why: RefusedPath) {
+        let count = &self.refused_paths[why as usize];
+        // One writer, as above.
+        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Paths that no file was served for, by [`RefusedPath`].
+    pub fn refused_paths(&self) -> [u64; RefusedPath::ALL.len()] {
+        RefusedPath::ALL.map(|why| self.refused_paths[why as usize].load(Ordering::Relaxed))
     }
 
     /// What was noted last: the route's number, or [`NO_ROUTE`].

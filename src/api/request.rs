@@ -8,7 +8,7 @@ use std::str::FromStr;
 use arrayvec::ArrayVec;
 use percent_encoding::percent_decode;
 
-use super::{Error, Remote, RequestKey, RouteSlot, Waker};
+use super::{Error, RefusedPath, Remote, RequestKey, RouteSlot, Waker};
 use crate::limits::ROUTE_PARAMS_MAX;
 use crate::settings::{ClientAddressField, Settings};
 use crate::wire::forwarded::{client_by_forwarded, client_by_x_forwarded_for};
@@ -88,6 +88,11 @@ impl<'a> Request<'a> {
     #[inline]
     pub fn note_route(&self, route: u16) {
         self.route.note(route);
+    }
+
+    /// Counts that no file is served for this path.
+    pub fn refuse_path(&self, why: RefusedPath) {
+        self.route.refuse_path(why);
     }
 
     /// The method; [`Method::Unknown`] never reaches a handler.

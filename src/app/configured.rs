@@ -38,13 +38,57 @@ pub enum Answer {
     /// The request's body, with the type it came with.
     Echo,
     /// The files beneath a directory, at every path beneath the route's.
-    Files(PathBuf),
+    Files(FilesSpec),
     /// Always the same.
     Fixed(Fixed),
     /// `200 OK`, even while the worker is overloaded.
     Health,
     /// Another place, with this status.
     Redirect(Status, String),
+}
+
+/// The files of a directory, and how they are answered, as [`Files`] has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilesSpec {
+    /// Where they are.
+    pub directory: PathBuf,
+    /// Patterns of paths, and how what they mean is cached.
+    pub cache_control: Vec<(String, String)>,
+    /// Pages for errors by their status.
+    pub error_pages: Vec<(Status, String)>,
+    /// What answers where there is no file.
+    pub fallback: Option<String>,
+    /// Whether directories without an index are listed.
+    pub listing: bool,
+    /// Whether compressed siblings answer for files.
+    pub precompressed: bool,
+}
+
+impl FilesSpec {
+    /// The files of a directory, and nothing more.
+    pub fn at(directory: impl Into<PathBuf>) -> FilesSpec {
+        FilesSpec { directory: directory.into(), ..FilesSpec::default() }
+    }
+
+    fn files(&self) -> Files {
+        let mut files = Files::at(&self.directory);
+        if self.precompressed {
+            files = files.precompressed();
+        }
+        if self.listing {
+            files = files.listing();
+        }
+        if let Some(path) = &self.fallback {
+            files = files.fallback(path);
+        }
+        for (pattern, value) in &self.cache_control {
+            files = files.cache_control(pattern, value);
+        }
+        for (status, path) in &self.error_pages {
+            files = files.error_page(*status, path);
+        }
+        files
+    }
 }
 
 /// An answer that is always the same.
@@ -84,7 +128,7 @@ pub fn check(routes: &[RouteSpec]) -> Result<(), (usize, String)> {
     let mut built = Router::new();
     for (index, route) in routes.iter().enumerate() {
         built = match &route.answer {
-            Answer::Files(directory) => built.files(&route.path, Files::at(directory)),
+            Answer::Files(files) => built.files(&route.path, files.files()),
             _ => built.route(route.method, &route.path, |_, response| response.empty()),
         };
         built.check().map_err(|fault| (index, fault))?;
@@ -109,7 +153,7 @@ pub fn factory(application: Application) -> impl Fn(&WorkerInfo) -> Router + Sen
 fn with_route(router: Router, RouteSpec { method, path, answer }: &RouteSpec) -> Router {
     match answer {
         Answer::Echo => router.route(*method, path, echo),
-        Answer::Files(directory) => router.files(path, Files::at(directory)),
+        Answer::Files(files) => router.files(path, files.files()),
         Answer::Fixed(fixed) => {
             let fixed = fixed.of_a_worker();
             router.route(*method, path, move |_, response| fixed.send(response))

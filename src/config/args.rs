@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use super::access_log_args::AccessLogArgs;
 use super::choices::{AddressField, Full, LogFormat, LogLevel, ReportFormat, Switch};
+use super::files_args::FilesArgs;
 use super::values::{
     AdminAddress, BalanceName, Polling, Size, Time, listen_address, network, number, workers,
 };
@@ -23,15 +24,6 @@ pub(super) struct ServeArgs {
     #[arg(verbatim_doc_comment)]
     #[arg(long, env = "CORELANE_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-
-    /// Serve the files of this directory
-    ///
-    /// In place of the demonstration, and beside the routes of a configuration file, which go
-    /// first. Nothing outside it and no hidden file is served; index.html answers for a
-    /// directory.
-    #[arg(verbatim_doc_comment)]
-    #[arg(long, env = "CORELANE_ROOT", value_name = "DIR")]
-    pub(super) root: Option<PathBuf>,
 
     /// Listen here; may be repeated
     ///
@@ -85,6 +77,9 @@ pub(super) struct ServeArgs {
 
     #[command(flatten)]
     pub(super) access_log: AccessLogArgs,
+
+    #[command(flatten)]
+    pub(super) files: FilesArgs,
 
     /// Bytes of a request's head; beyond: 431
     #[arg(long, env = "CORELANE_HEAD_BYTES_MAX", value_name = "SIZE", help_heading = LIMITS)]

@@ -10,6 +10,8 @@ mod commands;
 #[cfg(feature = "doctor")]
 mod doctor_args;
 mod file;
+mod file_options;
+mod files_args;
 mod health_args;
 mod help;
 mod merge;
@@ -28,7 +30,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches};
@@ -46,7 +48,7 @@ use self::merge::{InForce, PlanFault};
 pub use self::upgrade_args::UpgradeOrder;
 pub use self::url::Url;
 pub use self::values::ValueError;
-use crate::app::configured::{self, Answer, Application, RouteSpec};
+use crate::app::configured::{self, Answer, Application, FilesSpec, RouteSpec};
 use crate::limits;
 use crate::settings::{Settings, SettingsError};
 use crate::wire::head::Method;
@@ -214,8 +216,8 @@ fn plan(
         // A smaller head alone is a whole wish: nobody should have to name the target too.
         args.target_bytes_max.0 = args.target_bytes_max.0.min(args.head_bytes_max.0);
     }
-    let application = match &args.root {
-        Some(root) => with_root(root, application)?,
+    let application = match args.files.spec()? {
+        Some(files) => with_root(files, application)?,
         None => application,
     };
     let settings = settings(&args);
@@ -237,18 +239,19 @@ fn plan(
 }
 
 /// The routes of `application`, the demonstration's left out, and the files of a directory.
-fn with_root(root: &Path, application: Application) -> Result<Application, PlanFault> {
+fn with_root(files: FilesSpec, application: Application) -> Result<Application, PlanFault> {
     let mut routes = match application {
         Application::Demo => Vec::new(),
         Application::Routes(routes) => routes,
     };
-    let answer = Answer::Files(root.to_owned());
+    let value = Some(files.directory.display().to_string());
+    let answer = Answer::Files(files);
     routes.push(RouteSpec { method: Method::Get, path: "/".to_owned(), answer });
     match configured::check(&routes) {
         Ok(()) => Ok(Application::Routes(routes)),
         Err((_, reason)) => Err(PlanFault {
             name: "root".to_owned(),
-            value: Some(root.display().to_string()),
+            value,
             reason: format!(": {reason}"),
             hint: "a directory that the server may read".to_owned(),
         }),

@@ -10,21 +10,27 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::Exit;
 use super::file::{Source, in_order, is_setting};
-use crate::app::configured::{Answer, Fixed, RouteSpec};
+use super::file_options;
+use crate::app::configured::{Answer, FilesSpec, Fixed, RouteSpec};
 use crate::app::files::Files;
 use crate::limits::ROUTE_BODY_BYTES_MAX;
 use crate::wire::head::Method;
 use crate::wire::status::Status;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 15] = [
     "body",
     "body-file",
+    "cache-control",
     "echo",
+    "error-pages",
+    "fallback",
     "files",
     "headers",
     "health",
+    "listing",
     "method",
     "path",
+    "precompressed",
     "redirect",
     "status",
 ];
@@ -50,6 +56,9 @@ struct Written {
     body: Option<(Arc<[u8]>, bool)>,
     redirect: Option<String>,
     files: Option<PathBuf>,
+    /// How they are answered, and the last key that says so.
+    options: FilesSpec,
+    options_key: Option<Range<usize>>,
     echoes: bool,
     is_health: bool,
 }
@@ -106,6 +115,16 @@ fn written(source: &Source<'_>, table: &DeTable<'_>) -> Result<Written, Exit> {
             "echo" => written.echoes = switch()?,
             "health" => written.is_health = switch()?,
             "files" => written.files = Some(directory(source, span.clone(), text()?)?),
+            _ if file_options::KEYS.contains(&name) => {
+                file_options::read(
+                    source,
+                    name,
+                    span.clone(),
+                    value.get_ref(),
+                    &mut written.options,
+                )?;
+                written.options_key = Some(span);
+            }
             _ if !KEYS.contains(&name) && is_setting(name) => {
                 let hint = "move it above the first `[[route]]`";
                 let reason = format!("`{name}` belongs to the server and stands in a route");
@@ -170,8 +189,8 @@ fn route(
     written: Written,
     span: Range<usize>,
 ) -> Result<(usize, RouteSpec), Exit> {
-    let Written { path, method, status, fields, body, redirect, files, echoes, is_health } =
-        written;
+    let Written { path, method, status, fields, body, redirect, files, .. } = written;
+    let Written { options, options_key, echoes, is_health, .. } = written;
     let Some((path, at)) = path else {
         return Err(source.fault(span, "a route without `path`", "such as `path = \"/hello\"`"));
     };
@@ -198,8 +217,12 @@ fn route(
         let hint = "leave `method` out: GET and HEAD are answered";
         return fault("`files` answers no other method", hint);
     }
+    if let (None, Some(span)) = (&files, options_key) {
+        let hint = "give the route `files`, or leave it out";
+        return Err(source.fault(span, "a key of `files` in a route without it", hint));
+    }
     let answer = if let Some(directory) = files {
-        Answer::Files(directory)
+        Answer::Files(FilesSpec { directory, ..options })
     } else if let Some(location) = redirect {
         let (status, at) = status.unwrap_or((Status::FOUND, at.clone()));
         if !REDIRECTIONS.contains(&status) {

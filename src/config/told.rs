@@ -99,7 +99,7 @@ fn demo_origin(in_force: &InForce) -> String {
 fn answered(route: &RouteSpec) -> String {
     match &route.answer {
         Answer::Echo => "echo".to_owned(),
-        Answer::Files(directory) => format!("files of {}", directory.display()),
+        Answer::Files(files) => format!("files of {}", files.directory.display()),
         Answer::Health => "health".to_owned(),
         Answer::Fixed(fixed) => {
             let len = fixed.body.as_ref().map_or(0, |body| body.len());

@@ -76,6 +76,8 @@ pub struct Counts {
     pub closes: Vec<(&'static str, u64)>,
     /// Refused requests by reason.
     pub refusals: Vec<(&'static str, u64)>,
+    /// Paths that no file was served for, by reason.
+    pub refused_paths: Vec<(&'static str, u64)>,
     /// What else is counted, by name.
     pub events: Vec<(&'static str, u64)>,
     /// Requests by the number of their route; the last is those that none matched.

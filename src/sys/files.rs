@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code)] // openat2 and preadv2 with its flags have no wrapper in every C library.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -34,7 +34,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    fn of(metadata: &Metadata) -> Facts {
+    pub(super) fn of(metadata: &Metadata) -> Facts {
         let nanos =
             |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
         Facts {
@@ -118,23 +118,23 @@ pub enum Opened {
     Directory,
     /// A regular file.
     File(OpenFile),
-    /// Nothing, or nothing that is served: it is missing, or outside, may not be read, or is a
-    /// device, a pipe or a socket.
+    /// Nothing, or nothing that may be read.
     Nothing,
+    /// A device, a pipe or a socket.
+    Other,
+    /// Something outside, or a link without an end.
+    Outside,
 }
 
 /// What `openat2(2)` says of a path that leads nowhere, or not where it may.
-const LEADS_NOWHERE: [i32; 10] = [
+const LEADS_NOWHERE: [i32; 7] = [
     libc::EACCES,
     libc::EAGAIN,
-    libc::ELOOP,
     libc::ENAMETOOLONG,
     libc::ENODEV,
     libc::ENOENT,
     libc::ENOTDIR,
-    libc::ENXIO,
     libc::EPERM,
-    libc::EXDEV,
 ];
 
 impl Root {
@@ -175,12 +175,15 @@ impl Root {
         let tries = (1..OPEN_TRIES_MAX).map(|_| open()).find(|result| !is_disturbed(result));
         let fd = match tries.unwrap_or_else(open) {
             Ok(fd) => fd,
-            Err(error)
-                if error.raw_os_error().is_some_and(|code| LEADS_NOWHERE.contains(&code)) =>
-            {
-                return Ok(Opened::Nothing);
+            Err(error) => {
+                return match error.raw_os_error() {
+                    Some(code) if LEADS_NOWHERE.contains(&code) => Ok(Opened::Nothing),
+                    Some(libc::ELOOP | libc::EXDEV) => Ok(Opened::Outside),
+                    // Nobody listens to a socket, or there is no such device.
+                    Some(libc::ENXIO) => Ok(Opened::Other),
+                    _ => Err(error),
+                };
             }
-            Err(error) => return Err(error),
         };
         let file = File::from(fd);
         let metadata = file.metadata()?;
@@ -189,12 +192,19 @@ impl Root {
         } else if metadata.is_file() {
             Ok(Opened::File(OpenFile { facts: Facts::of(&metadata), file: Arc::new(file) }))
         } else {
-            Ok(Opened::Nothing)
+            Ok(Opened::Other)
         }
     }
 }
 
-fn open_beneath(root: BorrowedFd<'_>, path: &std::ffi::CStr, flags: i32) -> io::Result<OwnedFd> {
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Opens what `path` leads to beneath `root`, and nothing else.
+pub(super) fn open_beneath(root: BorrowedFd<'_>, path: &CStr, flags: i32) -> io::Result<OwnedFd> {
     // SAFETY: all zero is a valid value of this plain structure.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = u64::try_from(flags).unwrap_or_default();

@@ -10,6 +10,7 @@ mod busy_poll;
 mod cgroup;
 mod cpu;
 mod cycles;
+mod directory;
 mod epoll;
 mod eventfd;
 mod fd_pass;
@@ -39,6 +40,7 @@ pub use accept_queue::{AcceptQueue, ListenFailures, accept_queues, listen_failur
 pub use affinity::Affinity;
 pub use append::{append_patiently_to, append_to, write_most};
 pub use cpu::{CpuPlan, pin_current_thread, worker_cpus};
+pub use directory::{Listed, ListedFile};
 pub use epoll::Epoll;
 pub use eventfd::EventFd;
 pub use fd_pass::{Channel, PASSED_MAX, send_passing};

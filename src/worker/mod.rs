@@ -227,6 +227,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
             self.free(key, CloseReason::Stopped);
         }
         self.publish();
+        self.stats.refused_paths = self.pulse.slot().refused_paths();
         (self.stats, self.handler)
     }
 

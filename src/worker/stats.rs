@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::access_log::Lane;
+use crate::api::RefusedPath;
 use crate::proto::{CloseReason, Tally};
 use crate::report::{Counts, DrainAccount, Latencies};
 use crate::wire::refusal::Refusal;
@@ -33,6 +34,8 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Ended connections, indexed by [`CloseReason`].
     pub closes: [u64; CloseReason::ALL.len()],
+    /// Paths that no file was served for, as far as they were counted when it was last told.
+    pub refused_paths: [u64; RefusedPath::ALL.len()],
     /// Turns of the loop.
     pub turns: u64,
     /// What requests and their stages took.
@@ -69,6 +72,7 @@ impl Stats {
             bytes_received: 0,
             bytes_sent: 0,
             closes: [0; CloseReason::ALL.len()],
+            refused_paths: Default::default(),
             turns: 0,
             latencies: Latencies::default(),
             lane: None,
@@ -91,6 +95,9 @@ impl Stats {
             turns: self.turns,
             closes: CloseReason::ALL.map(|why| (why.name(), self.closes[why as usize])).to_vec(),
             refusals: Refusal::ALL.map(|why| (why.name(), tally.refusals[why as usize])).to_vec(),
+            refused_paths: RefusedPath::ALL
+                .map(|why| (why.name(), self.refused_paths[why as usize]))
+                .to_vec(),
             events: self.events(stalls),
             routes: tally.by_route.to_vec(),
             ..Counts::default()
@@ -114,6 +121,7 @@ impl Stats {
             ("later_dropped", tally.later_dropped),
             ("later_expired", tally.later_expired),
             ("later_unwanted", tally.later_unwanted),
+            ("refused_paths", self.refused_paths.iter().sum()),
             ("shed", tally.shed),
             ("stalls", stalls),
             ("table_full", self.table_full),

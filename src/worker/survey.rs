@@ -49,6 +49,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         survey.next = until;
         if until == slots {
             let Survey { ask, states, .. } = survey;
+            self.stats.refused_paths = self.pulse.slot().refused_paths();
             let counts = self.stats.counts(self.pulse.stalls());
             let busy = sys::thread_cpu_time();
             let counts = Counts { busy, states, ..counts };

@@ -1,6 +1,8 @@
 //! Reads Prometheus's text format 0.0.4 and is strict: what a scraper might not take ends the test.
 //! Knows nothing of what is measured.
 
+#![allow(dead_code, reason = "every test program uses a part of it")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The samples of a text: name and labels as they stand, and the value.

@@ -5,13 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::served::Served;
+use super::variants::Variants;
 use crate::clock::Moment;
 use crate::limits::{KEPT_FILE_MILLIS, KEPT_FILES_BYTES_MAX, KEPT_FILES_MAX};
 
 #[derive(Debug)]
 struct Entry {
-    file: Rc<Served>,
+    file: Rc<Variants>,
     looked_at: Moment,
     /// Whether it was asked for since it came up for removal last.
     is_used: bool,
@@ -27,7 +27,7 @@ pub(super) struct Cache {
 
 impl Cache {
     /// The file of a path, and whether it was looked at within the last second.
-    pub(super) fn get(&mut self, path: &[u8], now: Moment) -> Option<(Rc<Served>, bool)> {
+    pub(super) fn get(&mut self, path: &[u8], now: Moment) -> Option<(Rc<Variants>, bool)> {
         let entry = self.entries.get_mut(path)?;
         entry.is_used = true;
         let is_fresh = now - entry.looked_at < Duration::from_millis(KEPT_FILE_MILLIS);
@@ -42,7 +42,7 @@ impl Cache {
     }
 
     /// Keeps a file, if need be in place of others, those first that nobody asked for again.
-    pub(super) fn keep(&mut self, path: &[u8], file: &Rc<Served>, now: Moment) {
+    pub(super) fn keep(&mut self, path: &[u8], file: &Rc<Variants>, now: Moment) {
         self.forget(path);
         let bytes = file.kept_bytes();
         while self.entries.len() >= KEPT_FILES_MAX || self.bytes + bytes > KEPT_FILES_BYTES_MAX {
@@ -88,7 +88,7 @@ mod tests {
         let mut cache = Cache::default();
         let path = |index: usize| index.to_string().into_bytes();
         for index in 0..KEPT_FILES_MAX * 3 {
-            cache.keep(&path(index), &Rc::new(Served::of_bytes(b"abc")), NOW);
+            cache.keep(&path(index), &Rc::new(Variants::of_bytes(b"abc")), NOW);
             assert!(cache.get(&path(0), NOW).is_some(), "it is asked for all the time");
             assert!(cache.entries.len() <= KEPT_FILES_MAX);
             assert_eq!(cache.entries.len(), cache.order.len());
@@ -96,7 +96,7 @@ mod tests {
         }
         let large = vec![0; KEPT_FILES_BYTES_MAX / 2];
         for index in 0..4 {
-            cache.keep(&path(index), &Rc::new(Served::of_bytes(&large)), NOW);
+            cache.keep(&path(index), &Rc::new(Variants::of_bytes(&large)), NOW);
             assert!(cache.bytes <= KEPT_FILES_BYTES_MAX);
         }
         assert_eq!(cache.entries.len(), 2);
@@ -106,7 +106,7 @@ mod tests {
     fn a_file_is_fresh_for_a_second_and_then_again_once_confirmed() {
         let mut cache = Cache::default();
         let at = |millis: u64| Moment::from_nanos(millis * 1_000_000);
-        cache.keep(b"a", &Rc::new(Served::of_bytes(b"abc")), at(0));
+        cache.keep(b"a", &Rc::new(Variants::of_bytes(b"abc")), at(0));
         let fresh = |cache: &mut Cache, millis| cache.get(b"a", at(millis)).map(|(_, fresh)| fresh);
         assert_eq!(fresh(&mut cache, KEPT_FILE_MILLIS - 1), Some(true));
         assert_eq!(fresh(&mut cache, KEPT_FILE_MILLIS), Some(false));

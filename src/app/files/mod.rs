@@ -1,30 +1,33 @@
-//! The files beneath a directory: conditional requests, parts, and a cache of each worker's own.
+//! The files beneath a directory, found by the paths of requests and kept by each worker.
 //! Knows no protocol; what leads out of the directory is refused by the kernel.
 
+mod answer;
 mod body;
 mod cache;
+mod glob;
+mod listing;
 mod media_type;
+mod options;
 mod path;
 mod served;
+mod variants;
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::path::Path;
 use std::rc::Rc;
 
-use body::{Content, Part, Parts};
 use cache::Cache;
+use listing::{Listing, Listings};
+use options::Options;
 use path::file_path;
-use served::Served;
+use served::Loading;
+use variants::{Open, Variants};
 
 use super::unique::Unique;
-use crate::api::{Error, HandlerResult, Request, Response};
+use crate::api::{Error, HandlerResult, RefusedPath, Request, Response};
 use crate::clock::Clock;
-use crate::limits::INLINE_BODY_BYTES_MAX;
 use crate::sys::{Opened, Root};
-use crate::wire::conditional::{Preconditions, Verdict};
-use crate::wire::head::Method;
-use crate::wire::range::{self, ByteRange, Multipart, Wanted};
+use crate::wire::accept_encoding::Coding;
 use crate::wire::status::Status;
 
 /// What a directory is answered with.
@@ -35,7 +38,7 @@ const INDEX: &[u8] = b"index.html";
 /// A path is decoded once. `..`, hidden names (but `.well-known`), escaped slashes, backslashes
 /// and NULs, links that lead out, devices and pipes answer the same 404 as a file that is missing.
 /// A directory is answered with its `index.html`, and without a slash at the end of its path with
-/// a redirection to the path that has one.
+/// a redirection to the path that has one. Refused paths are counted by their reasons.
 ///
 /// Files of up to 64 KiB are kept in memory by each worker and looked at again once a second;
 /// larger ones are sent from where they are (`sendfile(2)`), and read ahead on the threads for
@@ -45,15 +48,20 @@ const INDEX: &[u8] = b"index.html";
 pub struct Files {
     root: Result<Root, String>,
     cache: Cache,
+    listings: Listings,
     clock: Clock,
     /// What separates the parts of answers: not to be guessed by who writes the files.
     boundaries: Unique,
+    options: Options,
 }
 
 /// What a path leads to.
 enum Found {
+    /// To be asked for with a slash at its end.
     Directory,
-    File(Rc<Served>),
+    File(Rc<Variants>),
+    /// Nothing that is served; counted, if more is wrong than that it is missing.
+    Nothing(Option<RefusedPath>),
 }
 
 impl Files {
@@ -62,7 +70,14 @@ impl Files {
         let directory = directory.as_ref();
         let root = Root::open(directory)
             .map_err(|error| format!("cannot serve the files of {}: {error}", directory.display()));
-        Files { root, cache: Cache::default(), clock: Clock::new(), boundaries: Unique::new() }
+        Files {
+            root,
+            cache: Cache::default(),
+            listings: Listings::default(),
+            clock: Clock::new(),
+            boundaries: Unique::new(),
+            options: Options::default(),
+        }
     }
 
     /// Why they cannot be served, if they cannot.
@@ -77,11 +92,37 @@ impl Files {
         request: &Request<'_>,
         response: Response<'_>,
     ) -> HandlerResult {
-        let path = file_path(raw).ok_or_else(missing)?;
-        match self.find(&path)? {
-            Found::Directory => redirect(request, response),
-            Found::File(file) => self.answer_file(&file, request, response),
-        }
+        let answered = self.answer_path(raw, request, response);
+        answered.map_err(|error| self.with_page(request, error))
+    }
+
+    fn answer_path(
+        &mut self,
+        raw: &[u8],
+        request: &Request<'_>,
+        response: Response<'_>,
+    ) -> HandlerResult {
+        let path = match file_path(raw) {
+            Ok(path) => path,
+            Err(why) => {
+                request.refuse_path(why);
+                return Err(missing());
+            }
+        };
+        let file = match self.find(&path)? {
+            Found::Directory => return redirect(request, response),
+            Found::File(file) => file,
+            Found::Nothing(why) => {
+                if let Some(why) = why {
+                    request.refuse_path(why);
+                }
+                if let Some(listing) = self.listing_of(&path)? {
+                    return listing.answer(request, response);
+                }
+                self.find_fallback()?
+            }
+        };
+        answer::answer(file.choose(request), &mut self.boundaries, request, response)
     }
 
     /// What `path` leads to, looked at within the last second.
@@ -95,81 +136,71 @@ impl Files {
         let file_path =
             if is_directory { Cow::Owned([path, INDEX].concat()) } else { Cow::Borrowed(path) };
         let root = self.root.as_ref().map_err(|fault| Error::internal(fault.clone()))?;
-        let opened = root.find(&file_path).map_err(Error::internal)?;
-        let Opened::File(opened) = opened else {
-            self.cache.forget(path);
-            let is_found = matches!(opened, Opened::Directory) && !is_directory;
-            return if is_found { Ok(Found::Directory) } else { Err(missing()) };
+        let opened = match root.find(&file_path).map_err(Error::internal)? {
+            Opened::File(opened) => opened,
+            other => {
+                self.cache.forget(path);
+                return Ok(match other {
+                    Opened::Directory if !is_directory => Found::Directory,
+                    Opened::Other => Found::Nothing(Some(RefusedPath::NotAFile)),
+                    Opened::Outside => Found::Nothing(Some(RefusedPath::EscapesRoot)),
+                    _ => Found::Nothing(None),
+                });
+            }
         };
-        if let Some(file) = kept.filter(|file| file.facts == opened.facts()) {
+        let mut open = Open::alone(opened);
+        if self.options.is_precompressed {
+            open = open.with_siblings(root, &file_path).map_err(Error::internal)?;
+        }
+        if let Some(file) = kept.filter(|file| file.may_be_kept() && file.are_those_of(&open)) {
             self.cache.confirm(path, now);
             return Ok(Found::File(file));
         }
-        let file = Rc::new(Served::load(&file_path, opened, self.clock.unix_seconds())?);
-        if file.may_be_kept() {
-            self.cache.keep(path, &file, now);
-        } else {
-            self.cache.forget(path);
-        }
+        let loading = Loading {
+            path: &file_path,
+            coding: Coding::Identity,
+            varies: false,
+            cache_control: self.options.cache_control(&file_path),
+            unix_seconds: self.clock.unix_seconds(),
+        };
+        let file = Rc::new(Variants::load(open, &loading)?);
+        self.cache.keep(path, &file, now);
         Ok(Found::File(file))
     }
 
-    fn answer_file(
-        &mut self,
-        file: &Served,
-        request: &Request<'_>,
-        response: Response<'_>,
-    ) -> HandlerResult {
-        let validators = file.validators();
-        let ranges = match Preconditions::read(request.headers(), &validators).judge(&validators) {
-            Verdict::Failed => {
-                let message = "the file is not the one that the request names";
-                return Err(Error::new(Status::PRECONDITION_FAILED, message));
-            }
-            Verdict::NotModified => {
-                return response.status(Status::NOT_MODIFIED).fields(&file.known).empty();
-            }
-            Verdict::Proceed { ranges } => ranges && request.method() == Method::Get,
-        };
-        let len = file.facts.len;
-        let range = request.header_bytes("range").filter(|_| ranges);
-        match range.map_or(Wanted::Whole, |value| range::parse(value, len)) {
-            Wanted::Whole => whole(file, request, response),
-            Wanted::Parts(parts) => match parts[..] {
-                [part] => one_part(file, part, request, response),
-                _ => self.several_parts(file, &parts, request, response),
-            },
-            Wanted::Unsatisfiable => {
-                let message = "the file has none of these bytes";
-                let error = Error::new(Status::RANGE_NOT_SATISFIABLE, message);
-                Err(error.with_header("Content-Range", range::content_range_of_none(len)))
-            }
+    /// What is in the directory `path`, made within the last second, if it is one and listed.
+    fn listing_of(&mut self, path: &[u8]) -> Result<Option<Listing>, Error> {
+        let is_directory = path.is_empty() || path.ends_with(b"/");
+        if !self.options.is_listed || !is_directory {
+            return Ok(None);
+        }
+        let root = self.root.as_ref().map_err(|fault| Error::internal(fault.clone()))?;
+        self.listings.find(root, path, self.clock.now()).map_err(Error::internal)
+    }
+
+    /// What answers where there is no file.
+    fn find_fallback(&mut self) -> Result<Rc<Variants>, Error> {
+        let path = self.options.fallback.clone().ok_or_else(missing)?;
+        match self.find(&path)? {
+            Found::File(file) => Ok(file),
+            _ => Err(missing()),
         }
     }
 
-    fn several_parts(
-        &mut self,
-        file: &Served,
-        ranges: &[ByteRange],
-        request: &Request<'_>,
-        response: Response<'_>,
-    ) -> HandlerResult {
-        let boundary = self.boundaries.next();
-        let boundary = String::from_utf8_lossy(&boundary);
-        let content_type = file.content_type;
-        let frame = Multipart { boundary: &boundary, content_type, len: file.facts.len };
-        let mut rest = VecDeque::with_capacity(2 * ranges.len() + 1);
-        for &range in ranges {
-            let mut open = Vec::new();
-            frame.open(&mut open, range);
-            rest.extend([Part::Frame(open), Part::Range(range)]);
+    /// An error with the page for it, if there is one.
+    #[cold]
+    fn with_page(&mut self, request: &Request<'_>, error: Error) -> Error {
+        let Some(path) = self.options.error_page(error.status()) else { return error };
+        if request.accepts_json() {
+            return error;
         }
-        let mut close = Vec::new();
-        frame.close(&mut close);
-        rest.push_back(Part::Frame(close));
-        let response = response.status(Status::PARTIAL_CONTENT).fields(&file.known);
-        let source = Parts::new(&file.content, rest, request.waker());
-        response.content_type(&frame.value()).stream_exact(frame.body_len(ranges), source)
+        match self.find(&path) {
+            Ok(Found::File(page)) => match page.kept() {
+                Some(bytes) => error.with_page(bytes),
+                None => error,
+            },
+            _ => error,
+        }
     }
 }
 
@@ -183,43 +214,4 @@ pub(super) fn redirect(request: &Request<'_>, response: Response<'_>) -> Handler
     let (path, query) = (request.path(), request.query_string());
     let mark = if query.is_empty() { "" } else { "?" };
     response.status(Status::MOVED_PERMANENTLY).redirect(&format!("{path}/{mark}{query}"))
-}
-
-fn whole(file: &Served, request: &Request<'_>, response: Response<'_>) -> HandlerResult {
-    let response = response.fields(&file.whole);
-    match &file.content {
-        // What is copied anyway is not counted.
-        Content::Kept(bytes) if bytes.len() <= INLINE_BODY_BYTES_MAX => response.bytes(&bytes[..]),
-        Content::Kept(bytes) => response.bytes(bytes.clone()),
-        Content::Open(_) => {
-            let all = ByteRange { first: 0, last: file.facts.len - 1 };
-            stream(file, all, request, response)
-        }
-    }
-}
-
-fn one_part(
-    file: &Served,
-    range: ByteRange,
-    request: &Request<'_>,
-    response: Response<'_>,
-) -> HandlerResult {
-    let content_range = range::content_range(range, file.facts.len);
-    let response = response.status(Status::PARTIAL_CONTENT).fields(&file.whole);
-    let response = response.header("Content-Range", content_range);
-    match &file.content {
-        // A part lies within the whole, which is within an address space.
-        Content::Kept(bytes) => response.bytes(&bytes[range.first as usize..=range.last as usize]),
-        Content::Open(_) => stream(file, range, request, response),
-    }
-}
-
-fn stream(
-    file: &Served,
-    range: ByteRange,
-    request: &Request<'_>,
-    response: Response<'_>,
-) -> HandlerResult {
-    let source = Parts::new(&file.content, [Part::Range(range)].into(), request.waker());
-    response.stream_exact(range.len(), source)
 }

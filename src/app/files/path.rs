@@ -5,34 +5,41 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// The path beneath the root, without a slash at its begin; `None` for one that no file has.
+use crate::api::RefusedPath;
+
+/// The path beneath the root, without a slash at its begin, unless no file has it.
 ///
 /// Refused are escapes that hide a slash, a backslash or a NUL, `.` and `..`, names with a dot at
 /// their begin, empty segments before the last, and what is no UTF-8, overlong forms among it.
 /// `.well-known` is the one hidden name that is meant to be found (RFC 8615).
-pub(super) fn file_path(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub(super) fn file_path(raw: &[u8]) -> Result<Cow<'_, [u8]>, RefusedPath> {
     let has_escapes = memchr::memchr(b'%', raw).is_some();
     let slashes = memchr::memchr_iter(b'/', raw).count();
     let path: Cow<'_, [u8]> =
         if has_escapes { percent_decode(raw).into() } else { Cow::Borrowed(raw) };
     let has_decoded_slashes = has_escapes && memchr::memchr_iter(b'/', &path).count() > slashes;
     if has_decoded_slashes || std::str::from_utf8(&path).is_err() {
-        return None;
+        return Err(RefusedPath::Traversal);
     }
     let mut segments = path.split(|&byte| byte == b'/').enumerate().peekable();
     while let Some((index, segment)) = segments.next() {
         let is_last = segments.peek().is_none();
-        let is_sound = match segment {
-            [] => is_last,
-            b".well-known" => index == 0,
-            [b'.', ..] => false,
-            _ => segment.iter().all(|&byte| byte >= b' ' && byte != b'\\' && byte != 0x7f),
-        };
-        if !is_sound {
-            return None;
+        match segment {
+            [] if is_last => {}
+            b".well-known" if index == 0 => {}
+            [] | b"." | b".." => return Err(RefusedPath::Traversal),
+            [b'.', ..] => return Err(RefusedPath::Hidden),
+            _ if is_sound_name(segment) => {}
+            _ => return Err(RefusedPath::Traversal),
         }
     }
-    Some(path)
+    Ok(path)
+}
+
+/// Whether a file of this name can be served, if the name is text.
+pub(super) fn is_sound_name(name: &[u8]) -> bool {
+    let is_sound = |&byte: &u8| byte >= b' ' && byte != b'\\' && byte != 0x7f;
+    !name.starts_with(b".") && name.iter().all(is_sound)
 }
 
 #[cfg(test)]
@@ -54,7 +61,7 @@ mod tests {
             ("a..b/c...", "a..b/c..."),
             (".well-known/acme", ".well-known/acme"),
         ] {
-            assert_eq!(file_path(raw.as_bytes()).as_deref(), Some(path.as_bytes()), "{raw}");
+            assert_eq!(file_path(raw.as_bytes()).as_deref(), Ok(path.as_bytes()), "{raw}");
         }
     }
 
@@ -90,7 +97,10 @@ mod tests {
             "a/.well-known",
             "...",
         ] {
-            assert_eq!(file_path(raw.as_bytes()), None, "{raw}");
+            let is_hidden =
+                raw.contains("git") || raw.contains("/.") && !raw.contains("..") || raw == "...";
+            let why = if is_hidden { RefusedPath::Hidden } else { RefusedPath::Traversal };
+            assert_eq!(file_path(raw.as_bytes()), Err(why), "{raw}");
         }
     }
 
@@ -98,7 +108,7 @@ mod tests {
         #[test]
         fn no_path_names_a_parent_or_holds_a_nul(raw in "([./a%]|%2[ef]|%5c|%00|\\.\\.){0,12}", bytes in any::<Vec<u8>>()) {
             for raw in [raw.as_bytes(), &bytes] {
-                let Some(path) = file_path(raw) else { continue };
+                let Ok(path) = file_path(raw) else { continue };
                 prop_assert!(!path.contains(&0) && !path.starts_with(b"/"));
                 prop_assert!(path.split(|&byte| byte == b'/').all(|segment| segment != b".."));
             }

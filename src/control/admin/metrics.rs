@@ -105,6 +105,13 @@ fn about_requests(text: &mut Exposition, seen: &Snapshot, rows: &[Row<'_>]) {
             text.count(&row.with(&[("reason", reason)]), count);
         }
     }
+    let help = "Requests for paths that no file is served for, by the reason.";
+    text.family(Kind::Counter, "corelane_refused_paths", help);
+    for (row, counts) in told(rows) {
+        for (reason, count) in &counts.refused_paths {
+            text.count(&row.with(&[("reason", reason)]), count);
+        }
+    }
 }
 
 fn about_times(text: &mut Exposition, seen: &Snapshot, rows: &[Row<'_>]) {

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""The same files from corelane and from nginx: CPU time per request, and requests a second.
+
+Each has one worker on one core, wrk the other; they take turns, and who goes first changes. nginx
+has sendfile, gzip_static and open_file_cache (nginx/static.conf), corelane --precompressed. Files
+are of the public benchmark's names and sizes and made up, or those of --arena FOLDER without its
+.br, which nginx would not send: so both send the same bytes, which is checked. Works:
+
+    arena   20 files in turn, 3 to 300 KB, compressed but for images and fonts
+    small   one file of 1,024 bytes
+    large   one file of 1,048,576 bytes
+
+Needs: Linux, two cores, nginx, wrk, taskset, cargo (python3 standard library only).
+"""
+
+import gzip
+import os
+import pathlib
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+
+import build
+from check import Client
+from run import Running
+
+sys.path.insert(0, str(build.HERE.parent))
+
+from programs import measuring_parser, warn
+
+ACCEPTED = "br;q=1, gzip;q=0.8"
+ARENA = {
+    "reset.css": 8192, "layout.css": 25600, "theme.css": 18432, "components.css": 204800,
+    "utilities.css": 61440, "analytics.js": 12288, "helpers.js": 22528, "app.js": 204800,
+    "vendor.js": 307200, "router.js": 35840, "header.html": 122880, "footer.html": 56320,
+    "regular.woff2": 18432, "bold.woff2": 22528, "logo.svg": 15344, "icon-sprite.svg": 71680,
+    "hero.webp": 46080, "thumb1.webp": 8192, "thumb2.webp": 6144, "manifest.json": 2883,
+}
+WORKS = {
+    # name: (paths, connections)
+    "arena": ([f"/static/{name}" for name in ARENA], 64),
+    "small": (["/1k.bin"], 64),
+    "large": (["/1m.bin"], 16),
+}
+LUA = """local paths = {%s}
+local at = 0
+request = function()
+  at = at %% #paths + 1
+  return wrk.format("GET", paths[at], {["Accept-Encoding"] = "%s"})
+end
+"""
+
+
+def main():
+    options = parse_options()
+    build.prepare()
+    files = make_files(options.arena)
+    nginx, nginx_version = build.configured("nginx", "nginx-light", "static.conf", "-c")()
+    program, version = build.corelane() if not options.program else ([options.program, "serve",
+        "--workers", "1", "--listen", "127.0.0.1:{port}"], options.program)
+    commands = {
+        "corelane": [*program, "--root", "{files}", "--precompressed", "on"],
+        "nginx": nginx,
+    }
+    # A server finds its files where `rendered` puts `{files}`.
+    build.RUN = files
+    print(f"corelane {version}, nginx {nginx_version}; {options.pairs} rounds of "
+          f"{options.seconds:g} s")
+    trouble = [problem for name in commands for problem in check(commands, name, options)]
+    for work in options.work or WORKS:
+        measure(work, commands, options, trouble)
+    return warn(trouble)
+
+
+def parse_options():
+    parser = measuring_parser(__doc__, 2, float)
+    parser.add_argument("--pairs", type=int, default=5, help="rounds, each with both (5)")
+    parser.add_argument("--work", action="append", choices=WORKS, help="repeatable; default: all")
+    parser.add_argument("--arena", type=pathlib.Path, help="the public benchmark's files")
+    parser.add_argument("--program", help="a corelane that is built already")
+    parser.set_defaults(dataset="")
+    return parser.parse_args()
+
+
+def make_files(arena):
+    files = build.RUN / "static-files"
+    shutil.rmtree(files, ignore_errors=True)
+    (files / "static").mkdir(parents=True)
+    chance = random.Random(20)
+    (files / "1k.bin").write_bytes(chance.randbytes(1024))
+    (files / "1m.bin").write_bytes(chance.randbytes(1024 * 1024))
+    for name, size in ARENA.items():
+        path = files / "static" / name
+        if arena:
+            for kind in ("", ".gz"):
+                if (arena / (name + kind)).exists():
+                    shutil.copyfile(arena / (name + kind), str(path) + kind)
+            continue
+        if name.endswith((".webp", ".woff2")):
+            path.write_bytes(chance.randbytes(size))
+            continue
+        words = [f"{chance.getrandbits(24):x}" for _ in range(size // 16)]
+        text = " ".join(chance.choice(words) for _ in range(size // 4)).encode()[:size]
+        path.write_bytes(text)
+        (files / "static" / (name + ".gz")).write_bytes(gzip.compress(text))
+    for path in files.rglob("*"):
+        os.utime(path)
+    return files
+
+
+def check(commands, name, options):
+    """Whether the server sends what lies there, compressed where it is."""
+    with Running(commands[name], options) as server, Client(server.port) as client:
+        for path in [path for paths, _ in WORKS.values() for path in paths]:
+            status, fields, body = client.ask("GET", path, [f"Accept-Encoding: {ACCEPTED}"])
+            coded = pathlib.Path(f"{build.RUN}{path}.gz")
+            wanted = coded if coded.exists() else pathlib.Path(f"{build.RUN}{path}")
+            coding = "gzip" if coded.exists() else None
+            if (status, body, fields.get("content-encoding")) != (200, wanted.read_bytes(), coding):
+                yield f"{name}: {path} answers {status} {fields}"
+
+
+def measure(work, commands, options, trouble):
+    paths, connections = WORKS[work]
+    script = build.RUN / "wrk.lua"
+    script.write_text(LUA % (", ".join(f'"{path}"' for path in paths), ACCEPTED))
+    runs = {name: [] for name in commands}
+    for turn in range(options.pairs):
+        names = list(commands) if turn % 2 == 0 else list(reversed(commands))
+        for name in names:
+            runs[name].append(one_run(commands[name], connections, script, options, trouble))
+    ratios = [nginx[0] / ours[0] for nginx, ours in zip(runs["nginx"], runs["corelane"])]
+    for name, measured in runs.items():
+        cpu, rate, busy = (statistics.median(values) for values in zip(*measured))
+        print(f"{work:6} {name:9} {cpu:9.2f} us/request {rate:10,.0f} /s  {busy:4.0%} at work",
+              flush=True)
+    print(f"{work:6} nginx over corelane {statistics.median(ratios):.2f} "
+          f"({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+
+
+def one_run(command, connections, script, options, trouble):
+    """CPU time of a request in microseconds, requests a second, and the server's share."""
+    with Running(command, options) as server:
+        wrk = ["taskset", "-c", options.load_core, "wrk", "-t1", f"-c{connections}", "-s", script]
+        url = f"http://127.0.0.1:{server.port}"
+        subprocess.run([*wrk, "-d1s", url], stdout=subprocess.DEVNULL, check=True)
+        before = server.cpu_ns()
+        said = subprocess.run([*wrk, f"-d{options.seconds:g}s", url], stdout=subprocess.PIPE,
+                              text=True, check=True).stdout
+        spent = server.cpu_ns() - before
+    requests, seconds = re.search(r"(\d+) requests in ([\d.]+)s", said).groups()
+    if "Socket errors" in said or "Non-2xx" in said:
+        trouble.append(f"{command[0]}: {said}")
+    requests, seconds = max(int(requests), 1), float(seconds)
+    return spent / 1000 / requests, requests / seconds, spent / 1e9 / seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())
