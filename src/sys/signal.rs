@@ -78,7 +78,7 @@ pub enum Woken {
 /// Signals that no longer act on the process but wait until they are asked for. They stay
 /// blocked to the end of the process, and in programs that it starts (`sigprocmask(2)`).
 ///
-/// `SIGPIPE` needs no part in this: it is for the thread that sends, see [`block_broken_pipe`].
+/// `SIGPIPE` needs no part in this: each thread that sends has it blocked.
 #[derive(Debug)]
 pub struct Signals {
     fd: OwnedFd,
