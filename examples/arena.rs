@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use corelane::app::middleware::Compression;
 use corelane::{
     Error, Files, HandlerResult, Method, Request, Response, Router, Server, Settings, Sink,
     StartError, Taken,
@@ -117,10 +118,12 @@ fn application(items: Arc<[Item]>, folder: Option<&Path>) -> Router {
         .get("/baseline11", sum)
         .post("/baseline11", sum)
         .get("/pipeline", |_req: &Request<'_>, res: Response<'_>| res.text("ok"))
-        .get("/json/{count}", move |req: &Request<'_>, res: Response<'_>| {
-            let count = req.param::<usize>("count")?.min(items.len());
-            let multiplier = if req.query("m").is_some() { number(req, "m")? } else { 1 };
-            res.json(&Answer { items: Items { items: &items[..count], multiplier }, count })
+        .group("/json", move |json| {
+            json.with(Compression::new()).get("/{count}", move |req, res| {
+                let count = req.param::<usize>("count")?.min(items.len());
+                let multiplier = if req.query("m").is_some() { number(req, "m")? } else { 1 };
+                res.json(&Answer { items: Items { items: &items[..count], multiplier }, count })
+            })
         })
         .upload(Method::Post, "/upload", |_req| Ok(Count::default()))
 }

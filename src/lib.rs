@@ -31,7 +31,8 @@
 //! | to start, stop, drain and reload a server | [`Server`], [`Running`], [`Reloader`] |
 //! | to choose handlers by method and path | [`Router`] |
 //! | to put something before many of them | [`Router::with`], [`Router::group`], [`Hook`] |
-//! | ready-made hooks: CORS, credentials, rates | [`app::middleware`] |
+//! | ready-made hooks: CORS, credentials, rates, compression, a cache | [`app::middleware`] |
+//! | to answer the same each time | [`Prepared`], [`Router::prepared`] |
 //! | to read a request | [`Request`] |
 //! | to answer one | [`Response`], [`Status`], [`Bytes`] |
 //! | to answer from another thread, later | [`Response::later`], [`Later`], [`Reply`] |
@@ -161,7 +162,7 @@ pub use api::{
 #[cfg(feature = "signed")]
 pub use app::Keys;
 pub use app::files::Files;
-pub use app::{Event, Events, Form, FormPart, Multipart, Router};
+pub use app::{Event, Events, Form, FormPart, Multipart, Prepared, Router};
 pub use control::{Reloader, Result, Running, Server, StartError};
 pub use mem::Bytes;
 pub use settings::{AccessLogFormat, Balance, ClientAddressField, Network, Settings, WhenFull};

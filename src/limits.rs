@@ -371,6 +371,34 @@ pub const FORM_FILE_BYTES_MIN: usize = 64 * 1024;
 
 /// Bytes of a secret that texts are signed with, at least (RFC 7518 section 3.2).
 pub const KEY_BYTES_MIN: usize = 32;
+/// Bytes of a body that is encoded at once: half a millisecond by gzip's level 1. A longer one is
+/// encoded while it is sent.
+pub const ENCODED_WHOLE_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of a streamed body that are asked for and encoded at a time.
+pub const ENCODED_PIECE_BYTES: usize = 8 * 1024;
+
+/// Streamed bodies that a worker encodes at a time: each has about 300 KiB of state. The others
+/// are sent as they are.
+pub const ENCODED_STREAMS_MAX: usize = 128;
+
+/// Bytes below which a body is not encoded: it would fit in one packet as it is.
+pub const ENCODED_BYTES_MIN: u64 = 1_024;
+
+/// Bytes of answers that a worker keeps for later requests, unless it is told otherwise.
+pub const KEPT_ANSWERS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Answers that a worker keeps for later requests, unless it is told otherwise.
+pub const KEPT_ANSWERS_MAX: usize = 4_096;
+
+/// Codings of one body of a request that are undone.
+pub const DECODED_CODINGS_MAX: usize = 2;
+
+/// How many times larger a body may become by being decoded: text seldom becomes fifty times.
+pub const DECODED_RATIO_MAX: usize = 100;
+
+/// Up to so many bytes a decoded body may be, however small it came.
+pub const DECODED_SMALL_BYTES: usize = 64 * 1024;
 
 /// Addresses whose requests a worker counts for one rate limit: half a megabyte.
 pub const RATE_ADDRESSES_MAX: usize = 16_384;

@@ -103,11 +103,42 @@ fn server_with(settings: Settings) -> Running {
                 let kind = req.accepts(&["text/html", "text/plain"])?;
                 res.header("X-Kind", kind).text(req.cookie("b").unwrap_or_default())
             })
+            .group("/compressed", compressed_routes)
             .get("/calls", |_, res| {
                 let (allocated, freed) = CALLS.get();
                 res.text(format_args!("{allocated} {freed}"))
             })
     })
+}
+
+#[cfg(feature = "gzip")]
+fn compressed_routes(router: Router) -> Router {
+    use corelane::Prepared;
+    use corelane::app::middleware::{Compression, ResponseCache};
+
+    let cache = ResponseCache::new().max_age(std::time::Duration::from_secs(3_600));
+    let text = Prepared::bytes("text/plain", "hello ".repeat(1_000)).unwrap();
+    let users: Vec<_> = (0..50).map(|id| User { id, name: "a", tags: ["x", "y"] }).collect();
+    router
+        .with(Compression::new())
+        .get("/users", move |_, res| res.json(&users))
+        .prepared("/prepared", text)
+        .group("/", |cached| cached.with(cache).get("/cached", |_, res| res.text("kept")))
+}
+
+#[cfg(not(feature = "gzip"))]
+fn compressed_routes(router: Router) -> Router {
+    router
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn compressed_prepared_and_kept_answers_allocate_nothing() {
+    for path in ["users", "prepared", "cached"] {
+        let head = format!("GET /compressed/{path} HTTP/1.1\r\nHost: a\r\n");
+        expect_none(format!("{head}Accept-Encoding: gzip, br, zstd\r\n\r\n"), 1);
+        expect_none(format!("{head}Accept-Encoding: gzip\r\n\r\n"), 1);
+    }
 }
 
 /// The calls of the worker's thread so far.

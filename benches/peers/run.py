@@ -44,12 +44,13 @@ from programs import end, measuring_parser
 
 PLAIN = "keep-alive pipelined browser ten close json open"
 ARENA = "arena-json upload"
+GZIP = "arena-json-gzip"
 PEERS = {
     # name: (how to build, works it takes part in, what it leaves out or does otherwise)
-    "corelane": (build.corelane, f"{PLAIN} {ARENA}", ""),
+    "corelane": (build.corelane, f"{PLAIN} {ARENA} {GZIP}", ""),
     "floor": (build.floor, "keep-alive pipelined browser ten close open",
               "HTTP: answers every empty line"),
-    "actix-web": (cargo("actix-web"), f"{PLAIN} {ARENA}",
+    "actix-web": (cargo("actix-web"), f"{PLAIN} {ARENA} {GZIP}",
                   "a least rate or total time of bodies"),
     "axum": (cargo("axum"), f"{PLAIN} {ARENA}", "deadlines (axum::serve sets none)"),
     "go-fasthttp": (go("go-fasthttp", ("golang-github-valyala-fasthttp-dev",
@@ -65,8 +66,8 @@ PEERS = {
     "lighttpd": (configured("lighttpd", "lighttpd", "lighttpd.conf", "-D", "-f"), PLAIN,
                  "not looked into; answers are files here"),
     "may_minihttp": (cargo("may_minihttp"), PLAIN, "deadlines, limits, more than 16 fields"),
-    "nginx": (configured("nginx", "nginx-light", "nginx.conf", "-c"), PLAIN,
-              "one write for all pipelined answers"),
+    "nginx": (configured("nginx", "nginx-light", "nginx.conf", "-c"), f"{PLAIN} {GZIP}",
+              "one write for all pipelined answers; JSON that is compressed is a file here"),
     "node": (build.node, PLAIN, "a least rate of bodies"),
     "ntex": (cargo("ntex"), PLAIN, "trailers"),
     "uwebsockets": (build.uwebsockets, PLAIN, "strict framing; its own loop (on libuv here)"),
@@ -92,6 +93,7 @@ BROWSER = [
     "Upgrade-Insecure-Requests: 1",
 ]
 KEEP = [*FIELDS, "Connection: keep-alive"]
+GZIP_PATH = "/json/50?m=3"
 WORKS = {
     # name: (what it is, path, fields, arguments of corelane bench)
     "keep-alive": ("64 connections, one request after the other", "/plaintext", KEEP, []),
@@ -106,6 +108,8 @@ WORKS = {
     "open": ("64 connections, a fixed rate whatever is answered", "/plaintext", KEEP, []),
     "arena-json": ("64 connections, 12 items of a dataset with a sum each", "/json/12?m=3", KEEP,
                    []),
+    "arena-json-gzip": ("64 connections, 50 items with a sum each, compressed for each request",
+                        GZIP_PATH, [*KEEP, "Accept-Encoding: gzip"], []),
     "upload": ("4 connections, 20 MiB in each request", "/upload", [], []),
     "crowd": ("10,000 connections over 64 of the same server", "/plaintext", KEEP, []),
 }
@@ -128,6 +132,7 @@ def main():
     build.prepare()
     (build.RUN / "upload.bin").write_bytes(bytes(check.UPLOAD_BYTES))
     options.dataset = options.dataset or dataset()
+    write_items(options.dataset)
     commands = build_all(options)
     if options.build:
         return 0
@@ -189,6 +194,15 @@ def dataset():
     path = build.RUN / "dataset.json"
     path.write_text(json.dumps(items))
     return path
+
+
+def write_items(path):
+    """What servers of files answer in the work `arena-json-gzip`."""
+    items = [item | {"total": item["price"] * item["quantity"] * 3}
+             for item in json.loads(pathlib.Path(path).read_text())[:50]]
+    answer = json.dumps({"items": items, "count": len(items)}, separators=(",", ":"))
+    (build.RUN / "json").mkdir(exist_ok=True)
+    (build.RUN / "json" / "50").write_text(answer)
 
 
 def build_all(options):
@@ -310,7 +324,7 @@ def one_round(turn, names, rows, commands, load, options):
 
 def one_run(name, commands, load, options):
     """One server from start to end under one load; nothing if it answers nothing."""
-    own = "arena" if name == "corelane" and load["work"] in ARENA.split() else name
+    own = "arena" if name == "corelane" and load["work"] in [*ARENA.split(), GZIP] else name
     command = commands[own]["command"]
     if own == "floor" and load["work"] == "close":
         command = [*command, "--close"]

@@ -2,9 +2,11 @@
 //! the answer. Knows nothing of routes.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Error, Request, field_fault};
+use super::afterwards::Afterwards;
+use super::{Encode, Error, Given, Keep, Request, field_fault};
 use crate::wire::encode;
 use crate::wire::status::Status;
 
@@ -41,6 +43,20 @@ pub trait Hook {
     fn later_time_max(&self) -> Option<Duration> {
         None
     }
+
+    /// Whether [`Hook::decode`] is to be asked. A [`super::Sink`] then gets no encoded body: 415.
+    fn decodes(&self) -> bool {
+        false
+    }
+
+    /// The body to be handled in place of the one that came, whole.
+    ///
+    /// # Errors
+    /// As [`Hook::before`].
+    fn decode(&mut self, request: &Request<'_>) -> Result<Option<Vec<u8>>, Error> {
+        let _ = request;
+        Ok(None)
+    }
 }
 
 /// Where a request goes from a [`Hook`].
@@ -48,7 +64,8 @@ pub trait Hook {
 pub enum Next {
     /// On.
     Go,
-    /// No further: it is answered with this status and the fields set so far, without a body.
+    /// No further: it is answered with this status and the fields set so far, and without a body
+    /// unless [`Fields::give`] gave one.
     Answer(Status),
 }
 
@@ -57,12 +74,13 @@ pub enum Next {
 pub struct Fields<'a> {
     lines: &'a mut Vec<u8>,
     fault: Option<String>,
+    asked: Afterwards,
 }
 
 impl<'a> Fields<'a> {
     /// Fields that are written to the end of `lines`.
     pub fn new(lines: &'a mut Vec<u8>) -> Fields<'a> {
-        Fields { lines, fault: None }
+        Fields { lines, fault: None, asked: Afterwards::default() }
     }
 
     /// Adds a field to the answer, whatever it will be. One that the handler sets too stands
@@ -80,6 +98,29 @@ impl<'a> Fields<'a> {
             None => encode::field(self.lines, name.as_bytes(), value),
             fault => self.fault = fault,
         }
+    }
+
+    /// Has the body of the answer encoded; of several who encode, the last does.
+    pub fn encode_with(&mut self, encode: Rc<dyn Encode>) {
+        self.asked.encode = Some(encode);
+    }
+
+    /// Shows the answer to `keep` once it is made, if it is made at once or promised, and is not
+    /// streamed. It is seen as it is behind this hook, without the fields of those before.
+    pub fn keep_with(&mut self, keep: Rc<dyn Keep>) {
+        self.asked.keep_from = self.lines.len();
+        self.asked.keeps_plain = self.asked.encode.is_some();
+        self.asked.keep = Some(keep);
+    }
+
+    /// What is answered in place of the handler, behind [`Next::Answer`].
+    pub fn give(&mut self, given: Given) {
+        self.asked.given = Some(given);
+    }
+
+    /// What was asked for besides fields.
+    pub(crate) fn take_asked(&mut self) -> Afterwards {
+        std::mem::take(&mut self.asked)
     }
 
     /// Whether all that was set can be sent.

@@ -1,6 +1,7 @@
 //! What an application sees: requests, responses, handlers, errors.
 //! Knows no sockets and no workers.
 
+mod afterwards;
 mod blocking;
 mod cookie;
 mod error;
@@ -23,6 +24,7 @@ mod timing;
 mod typed;
 mod worker_info;
 
+pub use afterwards::{Encode, Given, Keep, Made};
 pub use blocking::{Blocking, Job, NoBlocking};
 pub use cookie::{Cookie, SameSite};
 pub use error::{Error, HandlerResult};

@@ -1,10 +1,12 @@
 //! Where answers are written: one a worker, lent to one request after the other.
 //! Knows nothing of the kernel; the worker sends what is queued here.
 
+mod after;
 mod failure;
 
 use std::time::Duration;
 
+use super::afterwards::Afterwards;
 use super::{
     Error, FieldLines, Later, Persist, Piece, Promise, Pull, Remote, RequestKey, Source, Timing,
 };
@@ -52,6 +54,7 @@ pub struct Promised {
     kept: usize,
     has_content_type: bool,
     timing: Option<Timing>,
+    afterwards: Afterwards,
 }
 
 /// How a streamed body ends (RFC 9112 section 6).
@@ -91,6 +94,8 @@ impl std::fmt::Debug for Streamed {
 struct Answer {
     asked: Asked,
     has_content_type: bool,
+    /// Whether hooks asked for something: [`Outbox::afterwards`].
+    is_watched: bool,
     /// Bytes of the fields, from the begin, that stay if an error takes the answer's place.
     kept: usize,
     status: Status,
@@ -105,7 +110,8 @@ impl Answer {
     fn to(asked: Asked) -> Answer {
         let (status, outcome) = (Status::OK, Outcome::Open);
         let (kept, body_bytes) = (0, 0);
-        Answer { asked, has_content_type: false, kept, status, outcome, body_bytes, timing: None }
+        let (has_content_type, is_watched, timing) = (false, false, None);
+        Answer { asked, has_content_type, is_watched, kept, status, outcome, body_bytes, timing }
     }
 }
 
@@ -118,6 +124,10 @@ pub struct Outbox {
     fields: Vec<u8>,
     /// A body whose length is known only when it is rendered.
     rendered: Vec<u8>,
+    /// A body that is encoded.
+    encoded: Vec<u8>,
+    /// What hooks asked for of the present answer, while it is watched.
+    afterwards: Afterwards,
     /// How answers begin, by their content type.
     openings: [Opening; ContentType::ALL.len()],
     /// The answer of an overloaded worker but for its end, so that it costs one copy.
@@ -144,6 +154,8 @@ impl Outbox {
             queue: SendQueue::with_capacity(QUEUE_BYTES),
             fields: Vec::new(),
             rendered: Vec::new(),
+            encoded: Vec::new(),
+            afterwards: Afterwards::default(),
             openings: Default::default(),
             overloaded: Vec::new(),
             date: DateText::new(unix_seconds),
@@ -183,6 +195,9 @@ impl Outbox {
     pub fn begin(&mut self, asked: Asked) {
         debug_assert_ne!(self.answer.outcome, Outcome::Open, "one answer after the other");
         self.fields.clear();
+        if self.answer.is_watched {
+            self.take_afterwards();
+        }
         self.answer = Answer::to(asked);
     }
 
@@ -193,6 +208,7 @@ impl Outbox {
         self.answer.kept = promised.kept;
         self.answer.has_content_type = promised.has_content_type;
         self.answer.timing = promised.timing;
+        self.ask_afterwards(promised.afterwards, 0);
     }
 
     /// Has the answer begun tell its client what its request took.
@@ -237,6 +253,11 @@ impl Outbox {
     /// Appends the interim answer that asks for the body.
     pub fn push_continue(&mut self) {
         self.queue.tail().extend_from_slice(encode::CONTINUE);
+    }
+
+    /// Bytes of the fields that do not stay if an error takes the answer's place.
+    pub(super) fn unkept(&self) -> usize {
+        self.fields.len() - self.answer.kept
     }
 
     /// Keeps the lines that `set` appends, whatever is answered.
@@ -292,6 +313,9 @@ impl Outbox {
     /// Answers with a body that is copied behind its head.
     #[inline]
     pub(super) fn answer(&mut self, content_type: ContentType, body: &[u8]) {
+        if self.answer.is_watched {
+            return self.answer_watched(content_type, after::Content::Borrowed(body));
+        }
         self.write_head(content_type, StreamFraming::Length(body.len() as u64));
         if self.sends_body() {
             self.answer.body_bytes = body.len() as u64;
@@ -306,6 +330,9 @@ impl Outbox {
 
     /// Answers with a body that is sent from where it is, if it is not small.
     pub(super) fn answer_large(&mut self, content_type: ContentType, body: Bytes) {
+        if self.answer.is_watched {
+            return self.answer_watched(content_type, after::Content::Own(body));
+        }
         if body.len() <= INLINE_BODY_BYTES_MAX {
             self.answer(content_type, body.as_slice());
             return;
@@ -320,6 +347,9 @@ impl Outbox {
 
     /// Answers with a part of a file that is sent from where it is.
     pub(super) fn answer_file(&mut self, content_type: ContentType, range: FileRange) {
+        if self.answer.is_watched {
+            return self.answer_file_watched(content_type, range);
+        }
         self.write_head(content_type, StreamFraming::Length(range.len() as u64));
         if self.sends_body() {
             self.answer.body_bytes = range.len() as u64;
@@ -335,6 +365,9 @@ impl Outbox {
         length: Option<u64>,
         source: Box<dyn Source>,
     ) {
+        if self.answer.is_watched {
+            return self.answer_stream_watched(content_type, length, source);
+        }
         let framing = match length {
             Some(length) => StreamFraming::Length(length),
             None if self.answer.asked.version == Version::Http11 => StreamFraming::Chunked,
@@ -412,6 +445,7 @@ impl Outbox {
             kept: self.answer.kept,
             has_content_type: self.answer.has_content_type,
             timing: self.answer.timing,
+            afterwards: self.take_afterwards(),
         });
         later
     }

@@ -32,6 +32,8 @@ pub struct RequestParts<'a> {
     pub target: Target,
     /// The whole body.
     pub body: &'a [u8],
+    /// Whether a hook decoded it: `Content-Encoding` is then of the one that came.
+    pub is_decoded: bool,
     /// The peer's address.
     pub peer: SocketAddr,
     /// The trailer section of a chunked body, as sent.
@@ -77,6 +79,15 @@ impl<'a> Request<'a> {
         'a: 'b,
     {
         Request { parts: self.parts, params, route: self.route }
+    }
+
+    /// The same request with other parts.
+    #[must_use]
+    pub(crate) fn with_parts<'b>(&self, parts: &'b RequestParts<'b>) -> Request<'b>
+    where
+        'a: 'b,
+    {
+        Request { parts, params: self.params, route: self.route }
     }
 
     /// Notes that route number `route` of [`super::Handler::routes`] answers this request.
@@ -210,11 +221,31 @@ impl<'a> Request<'a> {
         self.parts.body
     }
 
+    /// Whether the body is in a content coding that nobody has undone.
+    pub(crate) fn is_encoded(&self) -> bool {
+        let coding = self.header_bytes("content-encoding").unwrap_or_default();
+        !self.parts.is_decoded && !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    }
+
+    /// What such a body is answered with where it is to be read (RFC 9110 section 15.5.16).
+    #[cold]
+    pub(crate) fn encoded_refusal() -> Error {
+        let message = "the body is in a content coding";
+        let error = Error::new(Status::UNSUPPORTED_MEDIA_TYPE, message);
+        error.with_header("Accept-Encoding", "identity".to_owned())
+    }
+
+    pub(super) fn expect_plain(&self) -> Result<(), Error> {
+        if self.is_encoded() { Err(Request::encoded_refusal()) } else { Ok(()) }
+    }
+
     /// The body as text.
     ///
     /// # Errors
-    /// 400 if it is not UTF-8.
+    /// 400 if it is not UTF-8, 415 if it is in a content coding; see
+    /// [`crate::app::middleware::DecodeBody`].
     pub fn body_text(&self) -> Result<&'a str, Error> {
+        self.expect_plain()?;
         std::str::from_utf8(self.parts.body)
             .map_err(|_| Error::bad_request("the body is not UTF-8"))
     }
@@ -326,6 +357,7 @@ impl<'a> Request<'a> {
 
     /// Refuses a body that is declared to be something other than `wanted`.
     pub(crate) fn expect_content_type(&self, wanted: &str) -> Result<(), Error> {
+        self.expect_plain()?;
         if self.content_type().eq_ignore_ascii_case(wanted) {
             return Ok(());
         }

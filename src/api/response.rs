@@ -2,11 +2,13 @@
 //! Knows nothing of sockets: an answer is finished when it is in the outbox.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::afterwards::Afterwards;
 use super::outbox::{Outbox, Outcome};
-use super::{Cookie, Error, FieldLines, Fields, HandlerResult, Later, Source};
+use super::{Cookie, Encode, Error, FieldLines, Fields, Given, HandlerResult, Later, Source};
 use crate::limits::FILE_PIECE_BYTES;
 use crate::mem::{Bytes, FileRange};
 use crate::wire::encode::{self, ContentType};
@@ -148,12 +150,35 @@ impl<'a> Response<'a> {
         &mut self,
         set: impl FnOnce(&mut Fields<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.outbox.keep_fields(|lines| set(&mut Fields::new(lines)))
+        let moved = self.outbox.unkept();
+        let (set, asked) = self.outbox.keep_fields(|lines| {
+            let mut fields = Fields::new(lines);
+            let set = set(&mut fields);
+            (set, fields.take_asked())
+        });
+        if !asked.is_empty() {
+            self.outbox.ask_afterwards(asked, moved);
+        }
+        set
     }
 
-    /// Keeps the fields that hooks set before the answer was begun.
-    pub(crate) fn keep_lines(&mut self, lines: &[u8]) {
+    /// Keeps the fields that hooks set before the answer was begun, and who they have encode it.
+    pub(crate) fn keep_lines(&mut self, lines: &[u8], encode: Option<&Rc<dyn Encode>>) {
         self.outbox.keep_fields(|kept| kept.extend_from_slice(lines));
+        if let Some(encode) = encode {
+            let encode = Some(Rc::clone(encode));
+            self.outbox.ask_afterwards(Afterwards { encode, ..Afterwards::default() }, 0);
+        }
+    }
+
+    /// Answers as a hook did: with what it gave, or without a body.
+    pub(crate) fn given(mut self, status: Status) -> HandlerResult {
+        let Some(Given { lines, content_type, body }) = self.outbox.take_given() else {
+            return self.status(status).empty();
+        };
+        self.outbox.add_raw_lines(&lines);
+        self.status = status;
+        self.finish_whole(content_type, body)
     }
 
     /// Sets a cookie. One that clients would not take ends in an error when finishing.

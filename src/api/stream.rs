@@ -88,9 +88,14 @@ impl<'a> Piece<'a> {
     /// that does not have them when their turn comes ends the connection.
     pub fn push_file(&mut self, file: &Arc<File>, offset: u64, len: u64) -> u64 {
         let len = len.min(FILE_PIECE_BYTES);
-        self.files.push((self.bytes.len(), FileRange::new(Arc::clone(file), offset, len)));
-        self.room = 0;
+        self.push_range(FileRange::new(Arc::clone(file), offset, len));
         len
+    }
+
+    /// Appends a part of a file that is no longer than goes into one piece.
+    pub(super) fn push_range(&mut self, range: FileRange) {
+        self.files.push((self.bytes.len(), range));
+        self.room = 0;
     }
 
     /// Appends what `read` puts at the begin of a space of `len` bytes, as it returns how many.

@@ -16,6 +16,7 @@ impl Request<'_> {
     /// 415 if `Content-Type` is not JSON, 400 with line and column if the body is not, 422 with
     /// the path of the member if it is not what `T` asks for.
     pub fn json<'de, T: Deserialize<'de>>(&'de self) -> Result<T, Error> {
+        self.expect_plain()?;
         let declared = self.content_type().to_ascii_lowercase();
         if declared != "application/json" && !declared.ends_with("+json") {
             let message = "the body must be application/json";

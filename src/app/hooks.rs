@@ -5,34 +5,47 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::router::{Action, BoxedUpload};
-use crate::api::{Error, Fields, HandlerResult, Hook, Next, Request, Response, Sink, Taken};
+use crate::api::{
+    Encode, Error, Fields, HandlerResult, Hook, Next, Request, RequestParts, Response, Sink, Taken,
+};
 use crate::wire::status::Status;
 
-/// Hooks, the outermost first. The routes of a group have them in common.
+/// Hooks. The routes of a group have them in common.
 #[derive(Clone, Default)]
-pub(super) struct Hooks(Vec<Rc<RefCell<dyn Hook>>>);
+pub(super) struct Hooks {
+    /// The outermost first.
+    all: Vec<Rc<RefCell<dyn Hook>>>,
+    /// The innermost of those that decode bodies.
+    decoder: Option<Rc<RefCell<dyn Hook>>>,
+}
 
 impl Hooks {
     pub(super) fn push(&mut self, hook: impl Hook + 'static) {
-        self.0.push(Rc::new(RefCell::new(hook)));
+        let decodes = hook.decodes();
+        let hook = Rc::new(RefCell::new(hook));
+        if decodes {
+            self.decoder = Some(Rc::clone(&hook) as Rc<RefCell<dyn Hook>>);
+        }
+        self.all.push(hook);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     pub(super) fn names(&self) -> Vec<String> {
-        self.0.iter().map(|hook| hook.borrow().name()).collect()
+        self.all.iter().map(|hook| hook.borrow().name()).collect()
     }
 
     /// These, and behind them `inner`.
     pub(super) fn around(&self, inner: &Hooks) -> Hooks {
-        Hooks([&self.0[..], &inner.0[..]].concat())
+        let decoder = inner.decoder.as_ref().or(self.decoder.as_ref());
+        Hooks { all: [&self.all[..], &inner.all[..]].concat(), decoder: decoder.cloned() }
     }
 
     /// How many bytes a body may have by the strictest of them.
     pub(super) fn body_bytes_max(&self) -> Option<u64> {
-        self.0.iter().filter_map(|hook| hook.borrow().body_bytes_max()).min()
+        self.all.iter().filter_map(|hook| hook.borrow().body_bytes_max()).min()
     }
 
     /// An action behind these hooks: without any, the action itself.
@@ -43,7 +56,7 @@ impl Hooks {
         let hooks = self.clone();
         match action {
             Action::Handle(mut handler) => Action::Handle(Box::new(move |request, response| {
-                hooks.answer(request, response, |response| handler(request, response))
+                hooks.answer(request, response, &mut handler)
             })),
             Action::Upload(begin) => Action::Upload(hooks.wrap_upload(begin)),
         }
@@ -51,13 +64,17 @@ impl Hooks {
 
     fn wrap_upload(self, mut begin: BoxedUpload) -> BoxedUpload {
         Box::new(move |request| {
-            let lines = self.admit(request)?;
+            let admitted = self.admit(request)?;
+            if self.decoder.is_some() && request.is_encoded() {
+                let error = self.failed(request, Request::encoded_refusal());
+                return Err(error.with_lines(&admitted.lines));
+            }
             match begin(request) {
                 Ok(sink) => {
                     let left = self.body_bytes_max().unwrap_or(u64::MAX);
-                    Ok(Box::new(HookedSink { hooks: self.clone(), lines, left, sink }))
+                    Ok(Box::new(HookedSink { hooks: self.clone(), admitted, left, sink }))
                 }
-                Err(error) => Err(self.failed(request, error).with_lines(&lines)),
+                Err(error) => Err(self.failed(request, error).with_lines(&admitted.lines)),
             }
         })
     }
@@ -67,11 +84,18 @@ impl Hooks {
         &self,
         request: &Request<'_>,
         mut response: Response<'_>,
-        answer: impl FnOnce(Response<'_>) -> HandlerResult,
+        answer: impl FnOnce(&Request<'_>, Response<'_>) -> HandlerResult,
     ) -> HandlerResult {
-        match response.keep(|fields| self.before(request, fields))? {
-            Next::Go => self.behind(request, response, answer),
-            Next::Answer(status) => response.status(status).empty(),
+        if let Next::Answer(status) = response.keep(|fields| self.before(request, fields))? {
+            return response.given(status);
+        }
+        let decoded = self.decoder.as_ref().map(|decoder| decoder.borrow_mut().decode(request));
+        match decoded.transpose().map_err(|error| self.failed(request, error))?.flatten() {
+            None => self.behind(request, response, answer),
+            Some(body) => {
+                let parts = RequestParts { body: &body, is_decoded: true, ..*request.parts() };
+                self.behind(&request.with_parts(&parts), response, answer)
+            }
         }
     }
 
@@ -80,11 +104,12 @@ impl Hooks {
         &self,
         request: &Request<'_>,
         mut response: Response<'_>,
-        answer: impl FnOnce(Response<'_>) -> HandlerResult,
+        answer: impl FnOnce(&Request<'_>, Response<'_>) -> HandlerResult,
     ) -> HandlerResult {
-        let responded = answer(response.lend()).map_err(|error| self.failed(request, error))?;
+        let answered = answer(request, response.lend());
+        let responded = answered.map_err(|error| self.failed(request, error))?;
         if response.is_promised() {
-            let times = self.0.iter().filter_map(|hook| hook.borrow().later_time_max());
+            let times = self.all.iter().filter_map(|hook| hook.borrow().later_time_max());
             if let Some(max) = times.min() {
                 response.limit_promise(max.min(request.parts().settings.later_time));
             }
@@ -92,11 +117,15 @@ impl Hooks {
         Ok(responded)
     }
 
-    /// Lets a request on whose body is not read: the fields of its answer, as lines.
-    pub(super) fn admit(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+    /// Lets a request on whose body is not read.
+    pub(super) fn admit(&self, request: &Request<'_>) -> Result<Admitted, Error> {
         let mut lines = Vec::new();
-        let error = match self.before(request, &mut Fields::new(&mut lines)) {
-            Ok(Next::Go) => return Ok(lines),
+        let mut fields = Fields::new(&mut lines);
+        let error = match self.before(request, &mut fields) {
+            Ok(Next::Go) => {
+                let encode = fields.take_asked().encode;
+                return Ok(Admitted { lines, encode });
+            }
             Ok(Next::Answer(status)) => Error::new(status, status.reason()),
             Err(error) => error,
         };
@@ -104,12 +133,12 @@ impl Hooks {
     }
 
     fn before(&self, request: &Request<'_>, fields: &mut Fields<'_>) -> Result<Next, Error> {
-        for (index, hook) in self.0.iter().enumerate() {
+        for (index, hook) in self.all.iter().enumerate() {
             let next = hook.borrow_mut().before(request, fields);
             match next.and_then(|next| fields.check().map(|()| next)) {
                 Ok(Next::Go) => {}
                 Ok(answer) => return Ok(answer),
-                Err(error) => return Err(failed(&self.0[..=index], request, error)),
+                Err(error) => return Err(failed(&self.all[..=index], request, error)),
             }
         }
         Ok(Next::Go)
@@ -117,7 +146,7 @@ impl Hooks {
 
     /// What is answered when what stands behind the hooks failed.
     pub(super) fn failed(&self, request: &Request<'_>, error: Error) -> Error {
-        failed(&self.0, request, error)
+        failed(&self.all, request, error)
     }
 }
 
@@ -127,11 +156,17 @@ fn failed(hooks: &[Rc<RefCell<dyn Hook>>], request: &Request<'_>, error: Error) 
     hooks.iter().rev().fold(error, |error, hook| hook.borrow_mut().failed(request, error))
 }
 
+/// What hooks asked for of an answer that is not begun.
+pub(super) struct Admitted {
+    /// The fields that they set.
+    pub(super) lines: Vec<u8>,
+    encode: Option<Rc<dyn Encode>>,
+}
+
 /// Takes a body that hooks let on.
 struct HookedSink {
     hooks: Hooks,
-    /// The fields that they set.
-    lines: Vec<u8>,
+    admitted: Admitted,
     /// Bytes that the body may still have.
     left: u64,
     sink: Box<dyn Sink>,
@@ -141,9 +176,10 @@ impl Sink for HookedSink {
     fn take(&mut self, bytes: &[u8]) -> Result<Taken, Error> {
         if bytes.len() as u64 > self.left {
             let error = Error::new(Status::CONTENT_TOO_LARGE, "the body is larger than allowed");
-            return Err(error.with_lines(&self.lines));
+            return Err(error.with_lines(&self.admitted.lines));
         }
-        let taken = self.sink.take(bytes).map_err(|error| error.with_lines(&self.lines))?;
+        let taken =
+            self.sink.take(bytes).map_err(|error| error.with_lines(&self.admitted.lines))?;
         self.left -= match taken {
             Taken::All => bytes.len() as u64,
             Taken::Part(len) => len as u64,
@@ -152,8 +188,8 @@ impl Sink for HookedSink {
     }
 
     fn finish(self: Box<Self>, request: &Request<'_>, mut response: Response<'_>) -> HandlerResult {
-        response.keep_lines(&self.lines);
+        response.keep_lines(&self.admitted.lines, self.admitted.encode.as_ref());
         let sink = self.sink;
-        self.hooks.behind(request, response, |response| sink.finish(request, response))
+        self.hooks.behind(request, response, |request, response| sink.finish(request, response))
     }
 }

@@ -1,6 +1,7 @@
 //! Ready-made applications on the same interface as everyone's.
 //! Knows no protocols, no workers and no sockets.
 
+mod compression;
 #[cfg(feature = "cli")]
 pub mod configured;
 mod events;
@@ -13,6 +14,7 @@ mod hooks;
 mod keys;
 mod latency;
 pub mod middleware;
+mod prepared;
 mod route_tree;
 mod router;
 mod secret;
@@ -27,5 +29,6 @@ pub use group::RouteLine;
 #[cfg(feature = "signed")]
 pub use keys::Keys;
 pub use latency::{LATENCY_SCHEMA, latency, latency_json};
+pub use prepared::Prepared;
 pub use router::Router;
 pub use secret::SecretFault;

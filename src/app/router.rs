@@ -245,7 +245,7 @@ impl Router {
         response: Response<'_>,
     ) -> HandlerResult {
         let (hooks, fallback) = self.around(path);
-        hooks.answer(request, response, |response| {
+        hooks.answer(request, response, |request, response| {
             if let Some(fallback) = fallback {
                 return (fallback.borrow_mut())(request, response);
             }
@@ -267,8 +267,8 @@ impl Router {
         {
             return Ok(Intake::Whole);
         }
-        let lines = hooks.admit(request)?;
-        Err(hooks.failed(request, self.fault_of(path)).with_lines(&lines))
+        let admitted = hooks.admit(request)?;
+        Err(hooks.failed(request, self.fault_of(path)).with_lines(&admitted.lines))
     }
 
     /// What is wrong with a request that no route matches.

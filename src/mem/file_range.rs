@@ -52,6 +52,17 @@ impl FileRange {
         self.file.read_exact_at(&mut bytes[before..], self.offset)
     }
 
+    /// Appends the first `most` bytes of it to `bytes`, or as many as there are, and gives them up.
+    ///
+    /// # Errors
+    /// What `pread(2)` names; `UnexpectedEof` if the file is shorter.
+    pub fn move_to(&mut self, bytes: &mut Vec<u8>, most: usize) -> io::Result<()> {
+        let len = self.len().min(most);
+        FileRange { file: Arc::clone(&self.file), len: len as u64, ..*self }.read_to(bytes)?;
+        self.consume(len);
+        Ok(())
+    }
+
     /// Gives up the first `len` bytes.
     ///
     /// # Panics

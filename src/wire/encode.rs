@@ -50,6 +50,14 @@ impl ContentType {
     }
 }
 
+impl ContentType {
+    /// As a value.
+    pub fn value(self) -> &'static [u8] {
+        let line = self.line();
+        line.get(b"Content-Type: ".len()..).unwrap_or_default().trim_ascii_end()
+    }
+}
+
 /// The field that announces the chunked coding.
 pub const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
 

@@ -3,11 +3,13 @@
 
 pub mod accept;
 pub mod accept_encoding;
+pub mod cache_control;
 pub mod chunked;
 pub mod conditional;
 pub mod cookie;
 pub mod date;
 pub mod encode;
+pub mod field_lines;
 pub mod forwarded;
 pub mod framing;
 pub mod head;

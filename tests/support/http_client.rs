@@ -199,6 +199,19 @@ impl Client {
         (answer, None)
     }
 
+    /// The next chunk of a body; the last one is empty.
+    pub(crate) fn chunk(&mut self) -> Vec<u8> {
+        let line = self.line().expect("a chunk follows");
+        let size = usize::from_str_radix(&line, 16).expect("a chunk begins with its size");
+        while self.unread.len() < size + 2 {
+            assert!(self.receive() > 0, "the chunk ended early");
+        }
+        let mut chunk: Vec<u8> = self.unread.drain(..size + 2).collect();
+        assert!(chunk.ends_with(b"\r\n"), "a chunk ends in CRLF");
+        chunk.truncate(size);
+        chunk
+    }
+
     /// The next line without its CRLF, unless the connection ends first.
     fn line(&mut self) -> Option<String> {
         loop {

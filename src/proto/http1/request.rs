@@ -347,6 +347,7 @@ pub(super) fn request_parts<'a>(
         block: assembly.block.received(),
         target: assembly.target,
         body,
+        is_decoded: false,
         peer,
         trailers: &assembly.trailers,
         key,

@@ -6,6 +6,7 @@ mod arena;
 use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_TYPE, SERVER};
+use actix_web::middleware::Compress;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use arena::{Answer, Item, MESSAGE, Multiplier, Sum};
 use futures_util::StreamExt;
@@ -60,7 +61,9 @@ async fn main() -> std::io::Result<()> {
             .route("/json", web::get().to(async || json(&MESSAGE)))
             .route("/baseline11", web::get().to(baseline))
             .route("/baseline11", web::post().to(baseline))
-            .route("/json/{count}", web::get().to(items))
+            .service(
+                web::resource("/json/{count}").wrap(Compress::default()).get(items),
+            )
             .route("/upload", web::post().to(upload))
     })
     .workers(1)
