@@ -2,9 +2,7 @@
 //! Knows nothing of what there is to give.
 
 use super::encode::is_token;
-
-/// The weight of a range without `q`, in thousandths.
-const WHOLE: u16 = 1_000;
+use super::weight::{WHOLE, weight};
 
 /// A range of media types with its weight in thousandths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +37,14 @@ pub fn preferred<'a, 'o>(
     if ranges.clone().next().is_none() {
         return offered.first().copied();
     }
-    let weight = |offer: &str| {
+    let weight_of = |offer: &str| {
         let (kind, subtype) = offer.split_once('/')?;
         let (kind, subtype) = (kind.as_bytes(), subtype.as_bytes());
         let fitting = ranges.clone().filter_map(|range| Some((range.fit(kind, subtype)?, range)));
         // Of ranges that fit as exactly, the heaviest: a list says nothing by its order.
         fitting.max_by_key(|(fit, range)| (*fit, range.weight)).map(|(_, range)| range.weight)
     };
-    let weighed = offered.iter().filter_map(|offer| Some((weight(offer)?, *offer)));
+    let weighed = offered.iter().filter_map(|offer| Some((weight_of(offer)?, *offer)));
     let liked = weighed.filter(|(weight, _)| *weight > 0);
     liked.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, offer)| offer)
 }
@@ -77,28 +75,8 @@ fn range(element: &[u8]) -> Option<Range<'_>> {
     if !is_token(kind) || !is_token(subtype) || (kind == b"*" && subtype != b"*") {
         return None;
     }
-    let mut weight = WHOLE;
-    for parameter in parts.map(<[u8]>::trim_ascii) {
-        if let [b'q' | b'Q', b'=', value @ ..] = parameter {
-            weight = thousandths(value)?;
-        }
-    }
+    let weight = parts.filter_map(weight).last().unwrap_or(Some(WHOLE))?;
     Some(Range { kind, subtype, weight })
-}
-
-/// A weight: `0` or `1` with up to three decimals, at most 1.
-fn thousandths(value: &[u8]) -> Option<u16> {
-    let (whole, decimals) = match value {
-        [whole @ (b'0' | b'1')] => (whole, &[][..]),
-        [whole @ (b'0' | b'1'), b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),
-        _ => return None,
-    };
-    let mut weight = u16::from(whole - b'0');
-    for at in 0..3 {
-        let digit = decimals.get(at).copied().unwrap_or(b'0');
-        weight = weight * 10 + u16::from(digit.is_ascii_digit().then(|| digit - b'0')?);
-    }
-    (weight <= WHOLE).then_some(weight)
 }
 
 /// The parts between separators that stand in no quoted string.

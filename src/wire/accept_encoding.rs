@@ -1,6 +1,8 @@
 //! Which content codings a client takes, and how gladly (RFC 9110 section 12.5.3).
 //! Knows nothing of what can be given.
 
+use super::weight::{WHOLE, weight};
+
 /// A content coding that bodies are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
@@ -52,8 +54,8 @@ impl Accepted {
         let mut accepted = Accepted::default();
         for element in values.flat_map(|value| value.split(|&byte| byte == b',')) {
             let (name, weight) = match memchr::memchr(b';', element) {
-                Some(at) => (&element[..at], weight(&element[at + 1..])),
-                None => (element, Some(WEIGHT_MAX)),
+                Some(at) => (&element[..at], weight(&element[at + 1..]).flatten()),
+                None => (element, Some(WHOLE)),
             };
             let (name, Some(weight)) = (name.trim_ascii(), weight) else { continue };
             if name == b"*" {
@@ -85,25 +87,4 @@ impl Accepted {
         }
         chosen
     }
-}
-
-/// A weight of 1.
-const WEIGHT_MAX: u16 = 1_000;
-
-/// `q=` with a number from 0 to 1 of at most three decimals (section 12.4.2).
-fn weight(parameter: &[u8]) -> Option<u16> {
-    let parameter = parameter.trim_ascii();
-    let number = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="))?;
-    let (whole, decimals) = match number {
-        [whole] | [whole, b'.'] => (whole, &[][..]),
-        [whole, b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),
-        _ => return None,
-    };
-    let digits = [0, 1, 2].map(|at| decimals.get(at).copied().unwrap_or(b'0'));
-    if !(b'0'..=b'1').contains(whole) || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let thousandths = digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-    let weight = u16::from(whole - b'0') * WEIGHT_MAX + thousandths;
-    (weight <= WEIGHT_MAX).then_some(weight)
 }

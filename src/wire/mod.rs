@@ -23,3 +23,4 @@ pub mod scan;
 pub mod status;
 pub mod target;
 pub mod trailer;
+mod weight;

@@ -150,7 +150,7 @@ impl ResponseCache {
         let stored = store.answer(&self.key);
         self.key.truncate(target_len);
         let stored = stored?;
-        let age = stored.age + (self.clock.now() - stored.since);
+        let age = stored.age.saturating_add(self.clock.now() - stored.since);
         let is_fresh = age < stored.fresh_for;
         let is_young = asked.max_age.is_none_or(|most| age.as_secs() <= most);
         let left = stored.fresh_for.saturating_sub(age).as_secs();
