@@ -126,16 +126,16 @@ def download(url, block, options, told):
         time.sleep(1 / BEGUN_A_SECOND)
     received, fault = 0, None
     try:
-        # Evenly: each takes a step once in so many seconds, some of them every 10 ms.
+        # Evenly: each takes a step once in so many seconds, some of them every 2 ms.
         seconds = STEP_BYTES / (options.pace * 1024)
-        each = max(1, round(len(downloads) * 0.01 / seconds))
+        each = max(1, round(len(downloads) * 0.002 / seconds))
         next_at = time.monotonic()
         for begin in itertools.count(step=each):
             for index in range(begin, begin + each):
                 received += downloads[index % len(downloads)].step(block)
             if begin <= len(downloads) < begin + each:
                 os.write(told, b".")
-            next_at += 0.01
+            next_at += 0.002
             time.sleep(max(0.0, next_at - time.monotonic()))
     except (OSError, ValueError) as error:
         fault = error
