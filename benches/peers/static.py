@@ -80,7 +80,8 @@ def parse_options():
     parser.add_argument("--pairs", type=int, default=5, help="rounds, each with both (5)")
     parser.add_argument("--work", action="append", choices=WORKS, help="repeatable; default: all")
     parser.add_argument("--arena", type=pathlib.Path, help="the public benchmark's files")
-    parser.add_argument("--program", help="a corelane that is built already")
+    parser.add_argument("--program", type=os.path.abspath,
+                        help="a corelane that is built already")
     parser.set_defaults(dataset="")
     return parser.parse_args()
 

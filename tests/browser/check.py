@@ -15,6 +15,7 @@ import argparse
 import collections
 import hashlib
 import json
+import os
 import pathlib
 import re
 import signal
@@ -47,7 +48,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=pathlib.Path)
-    parser.add_argument("program", nargs="?")
+    parser.add_argument("program", nargs="?", type=os.path.abspath)
     options = parser.parse_args()
     browser = find()
     if browser is None:
