@@ -20,6 +20,10 @@ struct Entry {
     is_used: bool,
 }
 
+/// Nothing that is served is at a path; counted, if more is wrong than that it is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Miss(pub(super) Option<RefusedPath>);
+
 /// Files by their paths. `order` has each path once; `bytes` is the sum of what is kept.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
@@ -28,25 +32,25 @@ pub(super) struct Cache {
     bytes: usize,
     /// Paths without a file, and what is wrong with them, since a moment: apart, so that whoever
     /// asks for many of them puts no file out.
-    misses: HashMap<Box<[u8]>, Option<RefusedPath>>,
+    misses: HashMap<Box<[u8]>, Miss>,
     misses_since: Moment,
 }
 
 impl Cache {
     /// What is wrong with a path at which no file was found within the last second.
-    pub(super) fn missed(&self, path: &[u8], now: Moment) -> Option<Option<RefusedPath>> {
+    pub(super) fn missed(&self, path: &[u8], now: Moment) -> Option<Miss> {
         let is_fresh = now - self.misses_since < Duration::from_millis(KEPT_FILE_MILLIS);
         if is_fresh { self.misses.get(path).copied() } else { None }
     }
 
     /// No file is at a path. All are forgotten together, so each at the latest after a second.
-    pub(super) fn miss(&mut self, path: &[u8], why: Option<RefusedPath>, now: Moment) {
+    pub(super) fn miss(&mut self, path: &[u8], miss: Miss, now: Moment) {
         if now - self.misses_since >= Duration::from_millis(KEPT_FILE_MILLIS) {
             self.misses.clear();
             self.misses_since = now;
         }
         if self.misses.len() < KEPT_MISSES_MAX && path.len() <= KEPT_MISS_BYTES_MAX {
-            self.misses.insert(path.into(), why);
+            self.misses.insert(path.into(), miss);
         }
     }
 
@@ -133,15 +137,15 @@ mod tests {
         cache.keep(b"a", &Rc::new(Variants::of_bytes(b"abc")), at(0));
         let start = KEPT_FILE_MILLIS;
         for index in 0..KEPT_MISSES_MAX * 3 {
-            cache.miss(&index.to_le_bytes(), Some(RefusedPath::NotAFile), at(start));
+            cache.miss(&index.to_le_bytes(), Miss(Some(RefusedPath::NotAFile)), at(start));
         }
         assert_eq!(cache.misses.len(), KEPT_MISSES_MAX);
         assert!(cache.get(b"a", at(start)).is_some(), "no file goes for them");
         let missed = |cache: &Cache, millis| cache.missed(&0_usize.to_le_bytes(), at(millis));
         let last = start + KEPT_FILE_MILLIS - 1;
-        assert_eq!(missed(&cache, last), Some(Some(RefusedPath::NotAFile)));
+        assert_eq!(missed(&cache, last), Some(Miss(Some(RefusedPath::NotAFile))));
         assert_eq!(missed(&cache, last + 1), None);
-        cache.miss(&[b'x'; KEPT_MISS_BYTES_MAX + 1], None, at(last + 1));
+        cache.miss(&[b'x'; KEPT_MISS_BYTES_MAX + 1], Miss(None), at(last + 1));
         assert!(cache.misses.is_empty(), "the old ones are gone, and this one is too long");
     }
 

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::rc::Rc;
 
-use cache::Cache;
+use cache::{Cache, Miss};
 use listing::{Listing, Listings};
 use options::Options;
 use path::file_path;
@@ -134,7 +134,7 @@ impl Files {
             kept => kept.map(|(file, _)| file),
         };
         if kept.is_none()
-            && let Some(why) = self.cache.missed(path, now)
+            && let Some(Miss(why)) = self.cache.missed(path, now)
         {
             return Ok(Found::Nothing(why));
         }
@@ -152,7 +152,7 @@ impl Files {
                     Opened::Outside => Some(RefusedPath::EscapesRoot),
                     _ => None,
                 };
-                self.cache.miss(path, why, now);
+                self.cache.miss(path, Miss(why), now);
                 return Ok(Found::Nothing(why));
             }
         };
