@@ -80,7 +80,8 @@ enum Part {
 /// Spans are offsets into `block`. If the bytes move, either pass `&block[start..]` and 0, so
 /// that everything counts from the head's own start, or begin again. Offsets are `u16`: bytes of
 /// a block behind 65,535 are never looked at.
-#[inline]
+// One call and 29 instructions a head, where the compiler finds its caller too long for it.
+#[inline(always)]
 pub fn parse_head(
     block: &[u8],
     start: usize,
@@ -93,7 +94,7 @@ pub fn parse_head(
 
 /// [`parse_head`] with the instructions of `level`, for tests and benchmarks.
 #[doc(hidden)]
-#[inline]
+#[inline(always)]
 pub fn parse_head_at(
     level: Level,
     block: &[u8],
