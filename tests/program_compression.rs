@@ -65,12 +65,11 @@ fn files_of_text_are_compressed_and_those_beside_which_something_lies_are_not() 
     for (target, len) in
         [("/small.css", 10_000), ("/middle.js", 100_000), ("/large.txt", 1_000_000)]
     {
-        let answer = match target {
-            "/small.css" => ask(&mut client, target, ""),
-            _ => {
-                let head = "HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip";
-                client.send(format!("GET {target} {head}\r\n\r\n")).chunked_answer().0
-            }
+        let answer = if target == "/small.css" {
+            ask(&mut client, target, "")
+        } else {
+            let head = "HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip";
+            client.send(format!("GET {target} {head}\r\n\r\n")).chunked_answer().0
         };
         assert!(answer.body.len() < len / 10, "{target}: {}", answer.body.len());
         assert_eq!(unpacked(&answer), text(len), "{target}");

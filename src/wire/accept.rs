@@ -75,7 +75,7 @@ fn range(element: &[u8]) -> Option<Range<'_>> {
     if !is_token(kind) || !is_token(subtype) || (kind == b"*" && subtype != b"*") {
         return None;
     }
-    let weight = parts.filter_map(weight).last().unwrap_or(Some(WHOLE))?;
+    let weight = parts.filter_map(weight).last().unwrap_or(Ok(WHOLE)).ok()?;
     Some(Range { kind, subtype, weight })
 }
 

@@ -54,7 +54,7 @@ impl Accepted {
         let mut accepted = Accepted::default();
         for element in values.flat_map(|value| value.split(|&byte| byte == b',')) {
             let (name, weight) = match memchr::memchr(b';', element) {
-                Some(at) => (&element[..at], weight(&element[at + 1..]).flatten()),
+                Some(at) => (&element[..at], weight(&element[at + 1..]).and_then(Result::ok)),
                 None => (element, Some(WHOLE)),
             };
             let (name, Some(weight)) = (name.trim_ascii(), weight) else { continue };

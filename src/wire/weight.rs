@@ -4,11 +4,15 @@
 /// A weight of 1, in thousandths: also of what has no `q`.
 pub(super) const WHOLE: u16 = 1_000;
 
+/// Not a number from 0 to 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoWeight;
+
 /// The weight that a parameter states, if it is `q=` with a number from 0 to 1 of at most three
-/// decimals. `None` for another parameter; `Some(None)` for a number that is none.
-pub(super) fn weight(parameter: &[u8]) -> Option<Option<u16>> {
+/// decimals. `None` for another parameter.
+pub(super) fn weight(parameter: &[u8]) -> Option<Result<u16, NoWeight>> {
     match parameter.trim_ascii() {
-        [b'q' | b'Q', b'=', number @ ..] => Some(thousandths(number)),
+        [b'q' | b'Q', b'=', number @ ..] => Some(thousandths(number).ok_or(NoWeight)),
         _ => None,
     }
 }
