@@ -300,7 +300,7 @@ fn metrics_have_what_caches_did_and_what_was_compressed() {
         let is_all = results[..3] == [3.0, 4.0, 4.0] && results[3] >= 1.0;
         let went = if cfg!(feature = "gzip") { 4.0 * 3000.0 } else { 0.0 };
         // What is shown may be a tenth of a second old.
-        if is_all && bytes("in") == went && bytes("out") <= went / 10.0 {
+        if is_all && (bytes("in") - went).abs() < 0.5 && bytes("out") <= went / 10.0 {
             break;
         }
         assert!(asked.elapsed() < PATIENCE, "{results:?} {} {}", bytes("in"), bytes("out"));
