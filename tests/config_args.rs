@@ -257,6 +257,11 @@ fn wrong_words_are_answered_with_the_right_ones() {
         ("-x", "error: unknown flag `-x`\nhint: `corelane --help` lists every flag\n"),
         ("srve", "error: unknown command `srve`\nhint: did you mean `serve`?\n"),
         ("fly", "error: unknown command `fly`\nhint: `corelane --help` lists every command\n"),
+        (
+            "/proc",
+            "error: unknown command `/proc`\n\
+             hint: `corelane --root /proc` serves the files of a directory\n",
+        ),
         ("serve a", "error: unknown argument `a`\nhint: `corelane --help` lists every flag\n"),
         ("--pin on a", "error: unknown argument `a`\nhint: `corelane --help` lists every flag\n"),
         (

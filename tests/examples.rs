@@ -160,12 +160,38 @@ fn arena_answers_as_its_rules_demand() {
 #[test]
 fn static_site_serves_a_folder() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("index.html"), "home").unwrap();
+    std::fs::create_dir_all(folder.path().join("assets")).unwrap();
+    for (name, content) in [
+        ("index.html", "home"),
+        ("404.html", "lost"),
+        ("app.js", "plain"),
+        ("app.js.br", "brotli"),
+        ("assets/film.webm", "0123456789"),
+    ] {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
     let words = [folder.path().to_str().unwrap()];
     let example = Example::start_with("static_site", "127.0.78.7", &words);
     let mut client = example.connect();
-    assert_eq!(client.get("/").text(), "home");
-    assert_eq!(client.get("/../etc/passwd").status, 404);
+    let (daily, ever) = (Some("no-cache"), Some("max-age=31536000, immutable"));
+    for (target, fields, status, body, cached) in [
+        ("/", "", 200, "home", daily),
+        ("/app.js", "", 200, "plain", daily),
+        ("/app.js", "Accept-Encoding: br\r\n", 200, "brotli", daily),
+        ("/assets/film.webm", "Range: bytes=4-\r\n", 206, "456789", ever),
+        ("/app/some/view", "", 200, "home", daily),
+        ("/app/app.js", "", 200, "plain", daily),
+        ("/nothing", "", 404, "lost", None),
+        ("/../etc/passwd", "", 404, "lost", None),
+    ] {
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.text()), (status, body), "{target}");
+        assert_eq!(answer.field("cache-control"), cached, "{target}");
+        assert_eq!(answer.field("x-content-type-options"), Some("nosniff"), "{target}");
+    }
+    assert!(client.get("/assets/").text().contains("film.webm"));
+    assert!(client.get("/api/time").json().is_u64());
     drop(client);
     example.interrupt();
 }

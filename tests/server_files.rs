@@ -389,6 +389,28 @@ fn a_slow_reader_holds_a_large_file_back_and_gets_all_of_it() {
 }
 
 #[test]
+fn an_answer_that_its_client_breaks_off_is_counted() {
+    let site = site();
+    let len = 64 << 20;
+    fs::File::create(site.path().join("root/film.webm")).unwrap().set_len(len).unwrap();
+    let server = serve_site(&site, "/");
+    for range in ["", "Range: bytes=0-\r\n", "Range: bytes=1000000-\r\n"] {
+        // Its whole answer does not fit the kernel's buffers.
+        let mut client = Client::with_small_window(server.addresses()[0]);
+        client.send(format!("GET /film.webm HTTP/1.1\r\nHost: a\r\n{range}\r\n"));
+        assert_eq!(client.read_slowly(9), b"HTTP/1.1 ");
+    }
+    let mut client = Client::to(&server);
+    assert_eq!(client.get("/").status, 200);
+    drop(client);
+    server.stop();
+    let report = server.wait().unwrap().report();
+    let total = report.total();
+    let unfinished = total.events.iter().find(|(name, _)| *name == "answers_unfinished").unwrap();
+    assert_eq!((unfinished.1, total.requests), (3, 1));
+}
+
+#[test]
 fn what_is_not_in_memory_comes_whole() {
     let site = site();
     let (large, small) = (pattern(3_000_000), pattern(30_000));

@@ -79,6 +79,37 @@ fn the_first_rule_that_means_a_path_says_how_it_is_cached() {
 }
 
 #[test]
+fn its_fields_are_sent_with_every_answer() {
+    let site = site();
+    let server = serve_site(&site, |files| {
+        let files = files.listing().error_page(Status::NOT_FOUND, "404.html");
+        files.header("Access-Control-Allow-Origin", "*").header("X-A", "b")
+    });
+    let mut client = Client::to(&server);
+    let tag = client.get("/docs/b.txt").field("etag").unwrap().to_owned();
+    for (target, fields, status) in [
+        ("/", "", 200),
+        ("/docs/b.txt", "Range: bytes=0-0\r\n", 206),
+        ("/docs/b.txt", "Range: bytes=0-0,2-2\r\n", 206),
+        ("/docs/b.txt", "Range: bytes=9-\r\n", 416),
+        ("/docs/b.txt", &format!("If-None-Match: {tag}\r\n"), 304),
+        ("/docs/b.txt", "If-Match: \"x\"\r\n", 412),
+        ("/docs/", "", 200),
+        ("/docs", "", 301),
+        ("/nothing", "", 404),
+        ("/.git/config", "", 404),
+    ] {
+        let answer = ask(&mut client, "GET", target, fields);
+        let seen = (answer.field("access-control-allow-origin"), answer.field("x-a"));
+        assert_eq!((answer.status, seen), (status, (Some("*"), Some("b"))), "{target} {fields}");
+    }
+    for (name, value) in [("etag", "a"), ("Cache-Control", "a"), ("Date", "a"), ("X", "\n")] {
+        let fault = Files::at(site.path()).header(name, value).fault().map(str::to_owned);
+        assert!(fault.is_some(), "{name}");
+    }
+}
+
+#[test]
 fn a_directory_is_listed_as_a_page_and_as_json_if_that_is_asked_for() {
     let site = site();
     let pipe = CString::new(site.path().join("docs/pipe").as_os_str().as_encoded_bytes()).unwrap();
@@ -113,6 +144,36 @@ fn a_directory_is_listed_as_a_page_and_as_json_if_that_is_asked_for() {
     }
     let plain = serve_site(&site, |files| files);
     assert_eq!(Client::to(&plain).get("/docs/").status, 404, "it is asked for");
+}
+
+#[test]
+fn a_listing_names_the_directory_as_it_was_asked_for() {
+    let site = site();
+    let root = site.path().to_owned();
+    let server = serve(Settings::default(), move |_| {
+        Router::new().files("/shared/{whose}", Files::at(root.join("assets")).listing())
+    });
+    let mut client = Client::to(&server);
+    for (target, shown) in [
+        ("/shared/a/", "/shared/a/"),
+        ("/shared/b%20c/", "/shared/b c/"),
+        ("/shared/%3Ci%3E/", "/shared/&lt;i&gt;/"),
+        ("/shared/a%2Fdeep/", "/shared/a/deep/"),
+        ("/shared/a/%64eep/", "/shared/a/deep/"),
+    ] {
+        let page = client.get(target);
+        let heading = format!("<h1>{shown}</h1>");
+        assert!(page.text().contains(&heading), "{target}: {}", page.text());
+        let json = ask(&mut client, "GET", target, "Accept: application/json\r\n").json();
+        let plain = shown.replace("&lt;", "<").replace("&gt;", ">");
+        assert_eq!(json["path"], *plain, "{target}");
+        let is_deep = target.contains("/%64eep");
+        let name = if is_deep { "app.js" } else { "deep" };
+        assert_eq!(
+            (&json["entries"][0]["name"], page.text().contains("../")),
+            (&name.into(), is_deep)
+        );
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl FieldLines {
         Ok(self)
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.lines
     }
 

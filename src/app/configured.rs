@@ -64,6 +64,8 @@ pub struct FilesSpec {
     pub cache_control: Vec<(String, String)>,
     /// Pages for errors by their status.
     pub error_pages: Vec<(Status, String)>,
+    /// Fields of every answer.
+    pub fields: Vec<(String, String)>,
     /// What answers where there is no file.
     pub fallback: Option<String>,
     /// Whether directories without an index are listed.
@@ -91,6 +93,9 @@ impl FilesSpec {
         }
         for (pattern, value) in &self.cache_control {
             files = files.cache_control(pattern, value);
+        }
+        for (name, value) in &self.fields {
+            files = files.header(name, value);
         }
         for (status, path) in &self.error_pages {
             files = files.error_page(*status, path);

@@ -198,7 +198,9 @@ fn route(
         return Err(source.fault(span, "a route without `path`", "such as `path = \"/hello\"`"));
     };
     let fault = |reason: &str, hint: &str| Err(source.fault(at.clone(), reason, hint));
-    let is_fixed = body.is_some() || fields.is_some() || (status.is_some() && redirect.is_none());
+    let is_fixed = body.is_some()
+        || (fields.is_some() && files.is_none())
+        || (status.is_some() && redirect.is_none());
     let answers = [is_fixed, redirect.is_some(), files.is_some(), echoes, is_health];
     match answers.iter().filter(|answers| **answers).count() {
         0 => {
@@ -225,7 +227,7 @@ fn route(
         return Err(source.fault(span, "a key of `files` in a route without it", hint));
     }
     let answer = if let Some(directory) = files {
-        Answer::Files(FilesSpec { directory, ..options })
+        Answer::Files(FilesSpec { directory, fields: fields.unwrap_or_default(), ..options })
     } else if let Some(location) = redirect {
         let (status, at) = status.unwrap_or((Status::FOUND, at.clone()));
         if !REDIRECTIONS.contains(&status) {

@@ -86,6 +86,10 @@ fn unknown_command(error: &clap::Error) -> (String, String) {
     let word = context(error, ContextKind::InvalidSubcommand);
     let hint = match error.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::Strings(close)) if !close.is_empty() => did_you_mean(&close[0]),
+        // As other servers of files take it.
+        _ if std::path::Path::new(&word).is_dir() => {
+            format!("`corelane --root {word}` serves the files of a directory")
+        }
         _ => "`corelane --help` lists every command".to_owned(),
     };
     (format!("unknown command `{word}`"), hint)

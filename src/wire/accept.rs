@@ -2,7 +2,7 @@
 //! Knows nothing of what there is to give.
 
 use super::encode::is_token;
-use super::weight::{WHOLE, weight};
+use super::weight::{self, WHOLE};
 
 /// A range of media types with its weight in thousandths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,8 @@ fn range(element: &[u8]) -> Option<Range<'_>> {
     if !is_token(kind) || !is_token(subtype) || (kind == b"*" && subtype != b"*") {
         return None;
     }
-    let weight = parts.filter_map(weight).last().unwrap_or(Ok(WHOLE)).ok()?;
+    let number = parts.filter_map(weight::of_parameter).last();
+    let weight = number.map_or(Some(WHOLE), weight::thousandths)?;
     Some(Range { kind, subtype, weight })
 }
 

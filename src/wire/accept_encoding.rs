@@ -1,7 +1,7 @@
 //! Which content codings a client takes, and how gladly (RFC 9110 section 12.5.3).
 //! Knows nothing of what can be given.
 
-use super::weight::{WHOLE, weight};
+use super::weight::{self, WHOLE};
 
 /// A content coding that bodies are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,10 @@ impl Accepted {
         let mut accepted = Accepted::default();
         for element in values.flat_map(|value| value.split(|&byte| byte == b',')) {
             let (name, weight) = match memchr::memchr(b';', element) {
-                Some(at) => (&element[..at], weight(&element[at + 1..]).and_then(Result::ok)),
+                Some(at) => {
+                    let number = weight::of_parameter(&element[at + 1..]);
+                    (&element[..at], number.and_then(weight::thousandths))
+                }
                 None => (element, Some(WHOLE)),
             };
             let (name, Some(weight)) = (name.trim_ascii(), weight) else { continue };

@@ -4,20 +4,16 @@
 /// A weight of 1, in thousandths: also of what has no `q`.
 pub(super) const WHOLE: u16 = 1_000;
 
-/// Not a number from 0 to 1.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NoWeight;
-
-/// The weight that a parameter states, if it is `q=` with a number from 0 to 1 of at most three
-/// decimals. `None` for another parameter.
-pub(super) fn weight(parameter: &[u8]) -> Option<Result<u16, NoWeight>> {
+/// The number of a parameter that is `q`.
+pub(super) fn of_parameter(parameter: &[u8]) -> Option<&[u8]> {
     match parameter.trim_ascii() {
-        [b'q' | b'Q', b'=', number @ ..] => Some(thousandths(number).ok_or(NoWeight)),
+        [b'q' | b'Q', b'=', number @ ..] => Some(number),
         _ => None,
     }
 }
 
-fn thousandths(number: &[u8]) -> Option<u16> {
+/// A number from 0 to 1 of at most three decimals.
+pub(super) fn thousandths(number: &[u8]) -> Option<u16> {
     let (whole, decimals) = match number {
         [whole @ (b'0' | b'1')] => (whole, &[][..]),
         [whole @ (b'0' | b'1'), b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),

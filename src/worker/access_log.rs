@@ -273,6 +273,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
 
     /// A connection ends: notes what it takes along.
     pub(super) fn note_end(&mut self, connection: &mut Connection<K::Stream>) {
+        self.stats.answers_unfinished += u64::from(connection.protocol.is_streaming());
         if self.access_log.is_none() {
             return;
         }

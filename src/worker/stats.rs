@@ -24,6 +24,8 @@ pub struct Stats {
     pub accept_failed: u64,
     /// Times accepting paused because the table was full.
     pub table_full: u64,
+    /// Answers that were begun when their connections ended: they count as no answers.
+    pub answers_unfinished: u64,
     /// Connections given to other workers, of those accepted.
     pub given: u64,
     /// Connections taken on from other workers.
@@ -69,6 +71,7 @@ impl Stats {
             accept_exhausted: 0,
             accept_failed: 0,
             table_full: 0,
+            answers_unfinished: 0,
             given: 0,
             taken: 0,
             bytes_received: 0,
@@ -120,6 +123,7 @@ impl Stats {
             ("access_log_dropped", log.dropped),
             ("access_log_failed", log.failed),
             ("access_log_written", log.written),
+            ("answers_unfinished", self.answers_unfinished),
             ("connections_given", self.given),
             ("connections_taken", self.taken),
             ("handler_panics", tally.panics),

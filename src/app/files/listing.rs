@@ -20,9 +20,15 @@ use crate::wire::date::DateText;
 /// What need not be escaped in a segment of a path (RFC 3986 section 2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;margin:2rem}\
-    table{border-spacing:0}td,th{padding:.1rem 1.5rem .1rem 0;text-align:left}\
-    td:nth-child(2){text-align:right}";
+/// As light or dark as the reader has it, and as narrow as a telephone.
+const STYLE: &str = ":root{color-scheme:light dark}\
+    body{font:1rem/1.5 system-ui,sans-serif;margin:2rem auto;max-width:50rem;padding:0 1rem}\
+    h1{font-size:1.5rem;overflow-wrap:anywhere}table{border-spacing:0;width:100%}\
+    td,th{padding:.2rem 0 .2rem 1.5rem;text-align:right;white-space:nowrap;\
+    font-variant-numeric:tabular-nums}\
+    td:first-child,th:first-child{padding-left:0;text-align:left;white-space:normal;\
+    overflow-wrap:anywhere;width:100%}\
+    @media(max-width:35rem){td:nth-child(3),th:nth-child(3){display:none}}";
 
 /// A listing in both forms.
 #[derive(Clone, Debug)]
@@ -31,12 +37,15 @@ pub(super) struct Listing {
     json: Arc<[u8]>,
 }
 
+/// The path beneath the root, what is shown for it, when it was made, and it.
+type Kept = (Box<[u8]>, Box<str>, Moment, Listing);
+
 /// The listings that a worker made within the last second.
 #[derive(Debug, Default)]
-pub(super) struct Listings(VecDeque<(Box<[u8]>, Moment, Listing)>);
+pub(super) struct Listings(VecDeque<Kept>);
 
 impl Listings {
-    /// Of the directory `path` beneath `root`, if it is one.
+    /// Of the directory `path` beneath `root`, if it is one, under the name that its reader knows.
     ///
     /// # Errors
     /// What [`Root::list`] names.
@@ -44,16 +53,19 @@ impl Listings {
         &mut self,
         root: &Root,
         path: &[u8],
+        shown: &str,
         now: Moment,
     ) -> io::Result<Option<Listing>> {
-        self.0.retain(|(_, made, _)| now - *made < Duration::from_millis(KEPT_FILE_MILLIS));
-        if let Some((_, _, listing)) = self.0.iter().find(|(other, _, _)| **other == *path) {
+        self.0.retain(|(.., made, _)| now - *made < Duration::from_millis(KEPT_FILE_MILLIS));
+        // What is shown alone may be another directory: `%2F` is no slash.
+        let is_it = |kept: &&Kept| (&*kept.0, &*kept.1) == (path, shown);
+        if let Some((.., listing)) = self.0.iter().find(is_it) {
             return Ok(Some(listing.clone()));
         }
         let Some(listed) = root.list(path, is_listed)? else { return Ok(None) };
-        let listing = Listing::new(path, &listed);
+        let listing = Listing::new(shown, !path.is_empty(), &listed);
         self.0.truncate(KEPT_LISTINGS_MAX - 1);
-        self.0.push_front((path.into(), now, listing.clone()));
+        self.0.push_front((path.into(), shown.into(), now, listing.clone()));
         Ok(Some(listing))
     }
 }
@@ -64,11 +76,10 @@ fn is_listed(name: &[u8]) -> bool {
 }
 
 impl Listing {
-    /// Of the directory `path` beneath the root.
-    fn new(path: &[u8], listed: &Listed) -> Listing {
-        let path = format!("/{}", String::from_utf8_lossy(path));
-        let html = html(&path, listed).into_bytes();
-        let json = format!("{}\n", json(&path, listed)).into_bytes();
+    /// Of the directory that is asked for as `path`.
+    fn new(path: &str, has_parent: bool, listed: &Listed) -> Listing {
+        let html = html(path, has_parent, listed).into_bytes();
+        let json = format!("{}\n", json(path, listed)).into_bytes();
         Listing { html: html.into(), json: json.into() }
     }
 
@@ -89,15 +100,15 @@ fn modified(file: &ListedFile) -> String {
     format!("{}Z", DateText::new(seconds).rfc3339())
 }
 
-fn html(path: &str, listed: &Listed) -> String {
+fn html(path: &str, has_parent: bool, listed: &Listed) -> String {
     let title = escaped(path);
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
          <style>{STYLE}</style>\n<h1>{title}</h1>\n\
-         <table>\n<tr><th>Name<th>Bytes<th>Modified\n"
+         <table>\n<tr><th>Name<th>Bytes<th>Modified (UTC)\n"
     );
-    if path != "/" {
+    if has_parent {
         page.push_str("<tr><td><a href=\"../\">../</a><td><td>\n");
     }
     for file in &listed.files {
@@ -106,10 +117,13 @@ fn html(path: &str, listed: &Listed) -> String {
         let target = percent_encode(&file.name, ESCAPED);
         let size = if file.is_directory { String::new() } else { file.facts.len.to_string() };
         let modified = modified(file);
+        // To the minute for people, who read it in a column.
+        let minute = modified.get(..16).unwrap_or_default().replace('T', " ");
         // Writing to a string does not fail.
         let _ = writeln!(
             page,
-            "<tr><td><a href=\"./{target}{slash}\">{name}{slash}</a><td>{size}<td>{modified}"
+            "<tr><td><a href=\"./{target}{slash}\">{name}{slash}</a><td>{size}\
+             <td><time datetime=\"{modified}\">{minute}</time>"
         );
     }
     page.push_str("</table>\n");

@@ -16,6 +16,8 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::rc::Rc;
 
+use percent_encoding::percent_decode;
+
 use cache::{Cache, Miss};
 use listing::{Listing, Listings};
 use options::Options;
@@ -93,8 +95,11 @@ impl Files {
         request: &Request<'_>,
         response: Response<'_>,
     ) -> HandlerResult {
+        let response = response.fields(&self.options.fields);
         let answered = self.answer_path(raw, request, response);
-        answered.map_err(|error| self.with_page(request, error))
+        answered.map_err(|error| {
+            self.with_page(request, error).with_lines(self.options.fields.as_bytes())
+        })
     }
 
     fn answer_path(
@@ -117,7 +122,7 @@ impl Files {
                 if let Some(why) = why {
                     request.refuse_path(why);
                 }
-                if let Some(listing) = self.listing_of(&path)? {
+                if let Some(listing) = self.listing_of(&path, request)? {
                     return listing.answer(request, response);
                 }
                 self.find_fallback()?
@@ -178,13 +183,14 @@ impl Files {
     }
 
     /// What is in the directory `path`, made within the last second, if it is one and listed.
-    fn listing_of(&mut self, path: &[u8]) -> Result<Option<Listing>, Error> {
+    fn listing_of(&mut self, path: &[u8], request: &Request<'_>) -> Result<Option<Listing>, Error> {
         let is_directory = path.is_empty() || path.ends_with(b"/");
         if !self.options.is_listed || !is_directory {
             return Ok(None);
         }
         let root = self.root.as_ref().map_err(|fault| Error::internal(fault.clone()))?;
-        self.listings.find(root, path, self.clock.now()).map_err(Error::internal)
+        let shown = percent_decode(request.path().as_bytes()).decode_utf8_lossy();
+        self.listings.find(root, path, &shown, self.clock.now()).map_err(Error::internal)
     }
 
     /// What answers where there is no file.

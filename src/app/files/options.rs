@@ -6,16 +6,29 @@ use std::rc::Rc;
 use super::Files;
 use super::glob::Glob;
 use super::path::file_path;
-use crate::api::field_fault;
+use crate::api::{FieldLines, field_fault};
 use crate::limits::GLOB_CHARS_MAX;
 use crate::sys::Opened;
 use crate::wire::status::Status;
+
+/// Fields that follow from the file and the rules of caching.
+const OURS: [&str; 7] = [
+    "Accept-Ranges",
+    "Cache-Control",
+    "Content-Encoding",
+    "Content-Range",
+    "Content-Type",
+    "ETag",
+    "Last-Modified",
+];
 
 /// What [`Files`] was told.
 #[derive(Debug, Default)]
 pub(super) struct Options {
     pub(super) is_precompressed: bool,
     pub(super) is_listed: bool,
+    /// Fields of every answer.
+    pub(super) fields: FieldLines,
     /// The path of what answers where no file is.
     pub(super) fallback: Option<Rc<[u8]>>,
     /// The first that means a path says how it is cached.
@@ -73,6 +86,21 @@ impl Files {
             self.note_fault(fault);
         }
         self.options.cache_control.push((Glob::new(pattern), value.to_owned()));
+        self
+    }
+
+    /// Sends a field with every answer, those of errors and 304 too: `Access-Control-Allow-Origin`
+    /// for fonts that other sites use, `X-Content-Type-Options`, `Content-Security-Policy`. What
+    /// follows from the file cannot be set: [`Files::cache_control`] says how it is cached.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Files {
+        if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+            self.note_fault(format!("`{name}` follows from the file"));
+        }
+        match std::mem::take(&mut self.options.fields).with(name, value) {
+            Ok(fields) => self.options.fields = fields,
+            Err(fault) => self.note_fault(fault),
+        }
         self
     }
 

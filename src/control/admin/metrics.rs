@@ -18,7 +18,7 @@ const COUNTERS: [Counter; 4] = [
 ];
 
 /// What is counted besides: name, which is that of the count behind a prefix, and help.
-const EVENTS: [(&str, &str); 15] = [
+const EVENTS: [(&str, &str); 16] = [
     (
         "corelane_accept_aborted",
         "Connections that their clients gave up before they were accepted.",
@@ -34,6 +34,10 @@ const EVENTS: [(&str, &str); 15] = [
     ),
     ("corelane_access_log_failed", "Lines of the access log that could not be written."),
     ("corelane_access_log_written", "Lines of the access log that were written."),
+    (
+        "corelane_answers_unfinished",
+        "Answers that were begun when their connections ended, as of clients that broke them off.",
+    ),
     ("corelane_connections_given", "Accepted connections that were given to another worker."),
     ("corelane_connections_taken", "Connections that were taken on from another worker."),
     ("corelane_handler_panics", "Requests whose handler panicked."),

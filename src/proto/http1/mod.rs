@@ -138,6 +138,11 @@ impl Http1 {
         self.pending.is_some()
     }
 
+    /// Whether an answer was begun that is not finished.
+    pub fn is_streaming(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.is_streamed())
+    }
+
     /// How long a request may at most have waited for its worker at `now`. What it waited for
     /// those before it is their client's, and what its connection waited for room, before
     /// `accepting`, is not for want of the worker's time. `None` within a body and during an

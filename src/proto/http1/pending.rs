@@ -75,6 +75,10 @@ impl Pending {
         self.known.route = renumbered.get(self.known.route as usize).copied().unwrap_or(NO_ROUTE);
     }
 
+    pub(super) fn is_streamed(&self) -> bool {
+        matches!(self.rest, Rest::Stream(_))
+    }
+
     /// What was kept of a streamed answer that will not be finished.
     pub(super) fn take_unfinished(&mut self) -> Option<(Kept, Answered)> {
         let Rest::Stream(streamed) = &self.rest else { return None };
