@@ -19,29 +19,24 @@ const UPLOAD_BYTES_MAX: u64 = 100 * 1024 * 1024;
 fn application(folder: &PathBuf) -> Router {
     let forms = Multipart::new().files_in(folder).parts_max(4);
     let folder = folder.clone();
-    Router::new().with(BodyLimit::bytes(UPLOAD_BYTES_MAX)).get("/", |_, res| res.html(PAGE)).upload(
-        Method::Post,
-        "/",
-        move |req| {
-            let folder = folder.clone();
-            forms.begin(req, move |form, _req, res| {
-                let title = form.text("title")?.to_owned();
-                form.file("file")?;
-                // A disk may be slow, and a worker has others to serve.
-                res.later(|later| {
-                    later.run_blocking(move || {
-                        let file = form.file("file")?;
-                        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
-                        // What the client calls it is shown, and never made a path of.
-                        file.save_to(folder.join(format!("upload-{now}")))?;
-                        let name = file.file_name().unwrap_or_default();
-                        let len = file.len();
-                        Ok(Reply::text(format!("{title}: {name:?}, {len} bytes\n")))
-                    });
-                })
-            })
-        },
-    )
+    let router = Router::new().with(BodyLimit::bytes(UPLOAD_BYTES_MAX));
+    router.get("/", |_, res| res.html(PAGE)).form(Method::Post, "/", forms, move |form, _, res| {
+        let folder = folder.clone();
+        let title = form.text("title")?.to_owned();
+        form.file("file")?;
+        // A disk may be slow, and a worker has others to serve.
+        res.later(|later| {
+            later.run_blocking(move || {
+                let file = form.file("file")?;
+                let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+                // What the client calls it is shown, and never made a path of.
+                file.save_to(folder.join(format!("upload-{now}")))?;
+                let name = file.file_name().unwrap_or_default();
+                let len = file.len();
+                Ok(Reply::text(format!("{title}: {name:?}, {len} bytes\n")))
+            });
+        })
+    })
 }
 
 fn main() -> corelane::Result<()> {

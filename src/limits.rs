@@ -101,6 +101,12 @@ pub const KEPT_FILES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Milliseconds that a file is served for as it was, before it is looked at again.
 pub const KEPT_FILE_MILLIS: u64 = 1_000;
 
+/// Paths without a file that a worker remembers within [`KEPT_FILE_MILLIS`], and the bytes of the
+/// longest: more of them are those of who guesses, and cost what they did.
+pub const KEPT_MISSES_MAX: usize = 1_024;
+/// See [`KEPT_MISSES_MAX`].
+pub const KEPT_MISS_BYTES_MAX: usize = 256;
+
 /// Segments handed to the kernel in one `writev`.
 pub const SEND_SEGMENTS_MAX: usize = 16;
 

@@ -293,8 +293,9 @@ fn routes_made_of_data_allocate_nothing() {
         method: Method::Get,
         path: path.to_owned(),
         answer,
+        compress: None,
     };
-    let application = factory(Application::Routes(routes.into_iter().map(spec).collect()));
+    let application = factory(Application::Routes(routes.into_iter().map(spec).collect()), false);
     let server = serve(Settings::default(), move |worker| {
         application(worker).get("/calls", |_, res| {
             let (allocated, freed) = CALLS.get();

@@ -53,6 +53,7 @@ fn nothing_said_is_serve_with_every_default() {
     let expected = ServePlan {
         config: None,
         application: Application::Demo,
+        compress: false,
         log_level: LogLevel::Info,
         log_format: LogFormat::Text,
         log_file: None,
@@ -72,7 +73,10 @@ fn nothing_said_is_serve_with_every_default() {
 fn a_root_takes_the_place_of_the_demonstration() {
     let Application::Routes(routes) = plan("--root /").application else { panic!("it has routes") };
     let files = Answer::Files(FilesSpec::at("/"));
-    assert_eq!(routes, [RouteSpec { method: Method::Get, path: "/".into(), answer: files }]);
+    assert_eq!(
+        routes,
+        [RouteSpec { method: Method::Get, path: "/".into(), answer: files, compress: None }]
+    );
     let exit = try_parse("--root /nowhere/at/all").expect_err("it is not there");
     assert!(exit.text.contains("`--root /nowhere/at/all`: cannot serve the files of"), "{exit:?}");
     assert!(exit.text.contains("hint: "), "{exit:?}");
@@ -381,6 +385,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("access-log", "off".to_owned()),
         ("access-log-format", "combined".to_owned()),
         ("access-log-sample", settings.access_log_sample.to_string()),
+        ("compress", "off".to_owned()),
         ("listing", "off".to_owned()),
         ("precompressed", "off".to_owned()),
         ("head-bytes-max", size(settings.head_bytes_max as u64)),

@@ -6,7 +6,7 @@
 use std::process::{Command, Output};
 
 use corelane::app::middleware::{RequestId, Timeout};
-use corelane::{Fields, Method, Multipart, Next, Request, Router};
+use corelane::{Fields, Files, Method, Multipart, Next, Prepared, Request, Router};
 
 fn routes(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
@@ -73,5 +73,26 @@ fn an_application_names_its_hooks_in_their_order() {
     assert_eq!(
         lines,
         ["GET\t/\thandler\trequest_id", "PUT\t/in/{id}\tupload\trequest_id, timeout(5s), mine",]
+    );
+}
+
+#[test]
+fn an_application_tells_its_files_and_what_it_prepared_from_handlers() {
+    let page = Prepared::html("<h1>home</h1>").unwrap();
+    let router = Router::new()
+        .get("/", |_, res| res.text(""))
+        .files("/static", Files::at("."))
+        .group("/in", |group| group.prepared("/page", page).get("/more", |_, res| res.text("")));
+    let lines: Vec<_> = router.lines().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "GET\t/\thandler\t-",
+            "GET\t/static\tfiles\t-",
+            "GET\t/static/\tfiles\t-",
+            "GET\t/static/{*path}\tfiles\t-",
+            "GET\t/in/page\tprepared\t-",
+            "GET\t/in/more\thandler\t-",
+        ]
     );
 }

@@ -1,15 +1,18 @@
 //! Answers that are made once: prepared ones and those a worker keeps, over real sockets.
 //! Knows nothing of how they are kept.
 
+#[path = "support/exposition.rs"]
+mod exposition;
 #[path = "support/http_client.rs"]
 mod http_client;
 
-use std::time::Duration;
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
 use corelane::app::middleware::{Cors, ResponseCache};
 use corelane::{HandlerResult, Prepared, Reply, Request, Response, Router, Running, Settings};
-use corelane::{Method, Status, TestClient};
-use http_client::{Answer, Client, serve};
+use corelane::{Method, Server, Status, TestClient};
+use http_client::{Answer, Client, PATIENCE, serve};
 
 fn asked(client: &mut Client, line: &str, fields: &str) -> Answer {
     client.send(format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).answer()
@@ -259,6 +262,50 @@ fn a_cache_before_compression_keeps_what_is_compressed_and_one_behind_it_does_no
 
 #[cfg(feature = "gzip")]
 const GZIP: [corelane::app::middleware::Coding; 1] = [corelane::app::middleware::Coding::Gzip];
+
+#[test]
+fn metrics_have_what_caches_did_and_what_was_compressed() {
+    let server = Server::bind("127.0.0.1:0").workers(NonZeroUsize::MIN).pin(false);
+    let server = server.admin("127.0.0.1:0").start(|_| {
+        let kept = |target: &str| for_an_hour().answers_max(if target == "/few" { 3 } else { 99 });
+        ["/few", "/many"].into_iter().fold(Router::new(), |router, target| {
+            router.group(target, |group| {
+                let group = group.with(kept(target));
+                #[cfg(feature = "gzip")]
+                let group = group.with(corelane::app::middleware::Compression::new());
+                group.get("/{id}", |_, res| res.text("the same again ".repeat(200)))
+            })
+        })
+    });
+    let server = server.expect("it starts");
+    let mut client = Client::to(&server);
+    // Three entries are a target and its answer, and no second one of either.
+    for target in ["/few/1", "/few/1", "/few/2", "/few/3", "/many/1", "/many/1", "/many/1"] {
+        asked(&mut client, &format!("GET {target}"), "Accept-Encoding: gzip\r\n");
+    }
+    let asked = Instant::now();
+    loop {
+        let request = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+        let text = Client::connect(server.admin_addresses()[0]).send(request).answer();
+        let samples = exposition::parse(text.text());
+        let count = |result: &str| {
+            let label = format!("result=\"{result}\"");
+            samples.sum("corelane_response_cache_total", &[&label])
+        };
+        let bytes = |direction: &str| {
+            let label = format!("direction=\"{direction}\"");
+            samples.sum("corelane_compression_bytes_total", &[&label])
+        };
+        let results = ["hit", "miss", "stored", "evicted"].map(count);
+        let is_all = results[..3] == [3.0, 4.0, 4.0] && results[3] >= 1.0;
+        let went = if cfg!(feature = "gzip") { 4.0 * 3000.0 } else { 0.0 };
+        // What is shown may be a tenth of a second old.
+        if is_all && (bytes("in") - went).abs() < 0.5 && bytes("out") <= went / 10.0 {
+            break;
+        }
+        assert!(asked.elapsed() < PATIENCE, "{results:?} {} {}", bytes("in"), bytes("out"));
+    }
+}
 
 fn prepared() -> Running {
     let text = Prepared::bytes("text/plain", "hello ".repeat(1_000)).unwrap();

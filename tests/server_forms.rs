@@ -5,9 +5,9 @@
 mod http_client;
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use corelane::{Method, Multipart, Reply, Router, Running, Settings};
+use corelane::{Handler, Method, Multipart, Reply, Router, Running, Settings};
 use http_client::{Answer, Client, chunked, pattern, serve};
 
 fn server(forms: Multipart, saved: Option<PathBuf>) -> Running {
@@ -109,6 +109,33 @@ fn limits_and_mistakes_are_named() {
     }
     let answer = client.post("/", "Content-Type: multipart/form-data\r\n", "x");
     assert!(answer.status == 400 && answer.text().contains("boundary"), "{}", answer.text());
+}
+
+#[test]
+fn a_form_is_answered_and_one_that_has_nowhere_to_go_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let router = |folder: &Path| {
+        let mut forms = 0;
+        let taken = Multipart::new().files_in(folder);
+        Router::new().form(Method::Post, "/", taken, move |form, _, res| {
+            forms += 1;
+            res.text(format_args!("{forms} {}", form.file("file")?.len()))
+        })
+    };
+    let path = folder.path().to_owned();
+    let server = serve(Settings::default(), move |_| router(&path));
+    let mut client = Client::to(&server);
+    for number in 1..=2 {
+        let answer = sent(&mut client, &form("t", &pattern(70_000)));
+        assert_eq!(answer.text(), format!("{number} 70000"));
+    }
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for wrong in [folder.path().join("nowhere"), file] {
+        let fault = router(&wrong).check().unwrap_err();
+        let wanted = format!("no file can be made in {} for an upload", wrong.display());
+        assert!(fault.starts_with(&wanted), "{fault}");
+    }
 }
 
 #[test]

@@ -340,3 +340,17 @@ fn refused_paths_are_counted_by_their_reasons() {
         assert!(asked.elapsed() < PATIENCE, "{counted:?} {wanted:?}");
     }
 }
+
+#[test]
+fn what_was_missing_is_served_once_it_is_there() {
+    let site = site();
+    let root = site.path().to_owned();
+    let server = serve(Settings::default(), move |_| Router::new().files("/", Files::at(&root)));
+    let mut client = Client::to(&server);
+    assert_eq!([0; 3].map(|_| client.get("/docs/new.txt").status), [404; 3]);
+    fs::write(site.path().join("docs/new.txt"), "new").unwrap();
+    let asked = Instant::now();
+    while client.get("/docs/new.txt").status != 200 {
+        assert!(asked.elapsed() < PATIENCE, "it is looked at again within a second");
+    }
+}

@@ -76,6 +76,40 @@ fn a_form_is_read_as_it_was_sent_however_it_is_cut() {
     }
 }
 
+/// As the HTML standard has browsers send them; what it does not name stays as it is.
+#[test]
+fn names_have_the_escapes_of_browsers_and_no_other() {
+    for (sent, name) in [
+        ("%22a%22", "\"a\""),
+        ("a%0D%0Ab%0d%0a", "a\r\nb\r\n"),
+        ("100%", "100%"),
+        ("%2", "%2"),
+        ("%%22%41%25%2", "%\"%41%25%2"),
+        ("%0ä%22", "%0ä\""),
+    ] {
+        let found = with_head(&format!(
+            "Content-Disposition: form-data; name=\"{sent}\"; filename=\"{sent}\""
+        ));
+        let expected = head(name, Some(name), None);
+        assert_eq!(found, Ok(vec![(expected, b"x".to_vec())]), "{sent}");
+    }
+    let token = with_head("Content-Disposition: form-data; name=a%22");
+    assert_eq!(token, Ok(vec![(head("a%22", None, None), b"x".to_vec())]), "it has no quotes");
+}
+
+#[test]
+fn a_file_name_in_the_form_of_rfc_8187_is_none() {
+    for more in ["", "; filename=\"b\""] {
+        for first in [true, false] {
+            let star = "; filename*=UTF-8''%41";
+            let (one, other) = if first { (star, more) } else { (more, star) };
+            let found = with_head(&format!("Content-Disposition: form-data; name=a{one}{other}"));
+            let name = (!more.is_empty()).then_some("b");
+            assert_eq!(found, Ok(vec![(head("a", name, None), b"x".to_vec())]));
+        }
+    }
+}
+
 #[test]
 fn boundaries_are_those_of_the_rfc() {
     let body = |boundary: &str| format!("--{boundary}\r\n\r\n").into_bytes();

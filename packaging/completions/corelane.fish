@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_corelane_global_optspecs
-    string join \n config= listen= admin= workers= pin= report= hgrm= log-level= log-format= log-file= access-log= access-log-format= access-log-sample= root= fallback= listing= precompressed= head-bytes-max= fields-max= target-bytes-max= body-bytes-max= upload-bytes-max= memory-max= requests-max= receive-rate-min= send-rate-min= connections-max= connections-full= connections-soft-max= connections-per-address-max= pipelined-max= balance= backlog= notsent-bytes= defer-accept= busy-poll= blocking-queue-max= head-time= body-time= idle-time= send-time= later-time= overload-delay= overload-interval= lifetime-max= rate-time= user-timeout= linger-time= lame-duck= drain-time= drain-idle-time= stall-time= proxy-protocol-from= trusted-proxies= client-address-field= stage-sampling= server-timing= server-name= h/help V/version
+    string join \n config= listen= admin= workers= pin= report= hgrm= log-level= log-format= log-file= access-log= access-log-format= access-log-sample= root= fallback= listing= precompressed= head-bytes-max= fields-max= target-bytes-max= body-bytes-max= upload-bytes-max= memory-max= requests-max= receive-rate-min= send-rate-min= connections-max= connections-full= connections-soft-max= connections-per-address-max= pipelined-max= balance= backlog= notsent-bytes= defer-accept= busy-poll= blocking-queue-max= head-time= body-time= idle-time= send-time= later-time= overload-delay= overload-interval= lifetime-max= rate-time= user-timeout= linger-time= lame-duck= drain-time= drain-idle-time= stall-time= proxy-protocol-from= trusted-proxies= client-address-field= compress= stage-sampling= server-timing= server-name= h/help V/version
 end
 
 function __fish_corelane_needs_command
@@ -93,6 +93,8 @@ complete -c corelane -n "__fish_corelane_needs_command" -l proxy-protocol-from -
 complete -c corelane -n "__fish_corelane_needs_command" -l trusted-proxies -d 'Peers believed when they say for whom they ask' -r
 complete -c corelane -n "__fish_corelane_needs_command" -l client-address-field -d 'The field they say it in' -r -f -a "forwarded\t''
 x-forwarded-for\t''"
+complete -c corelane -n "__fish_corelane_needs_command" -l compress -d 'Whether answers are compressed if a client takes it' -r -f -a "on\t''
+off\t''"
 complete -c corelane -n "__fish_corelane_needs_command" -l stage-sampling -d 'Of how many requests the stages of one are timed' -r
 complete -c corelane -n "__fish_corelane_needs_command" -l server-timing -d 'Whether answers tell what they took (Server-Timing)' -r -f -a "on\t''
 off\t''"
@@ -211,6 +213,8 @@ complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_see
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l trusted-proxies -d 'Peers believed when they say for whom they ask' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l client-address-field -d 'The field they say it in' -r -f -a "forwarded\t''
 x-forwarded-for\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l compress -d 'Whether answers are compressed if a client takes it' -r -f -a "on\t''
+off\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l stage-sampling -d 'Of how many requests the stages of one are timed' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from check" -l server-timing -d 'Whether answers tell what they took (Server-Timing)' -r -f -a "on\t''
 off\t''"
@@ -286,6 +290,8 @@ complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_see
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l trusted-proxies -d 'Peers believed when they say for whom they ask' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l client-address-field -d 'The field they say it in' -r -f -a "forwarded\t''
 x-forwarded-for\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l compress -d 'Whether answers are compressed if a client takes it' -r -f -a "on\t''
+off\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l stage-sampling -d 'Of how many requests the stages of one are timed' -r
 complete -c corelane -n "__fish_corelane_using_subcommand config; and __fish_seen_subcommand_from print" -l server-timing -d 'Whether answers tell what they took (Server-Timing)' -r -f -a "on\t''
 off\t''"
@@ -374,6 +380,8 @@ complete -c corelane -n "__fish_corelane_using_subcommand routes" -l proxy-proto
 complete -c corelane -n "__fish_corelane_using_subcommand routes" -l trusted-proxies -d 'Peers believed when they say for whom they ask' -r
 complete -c corelane -n "__fish_corelane_using_subcommand routes" -l client-address-field -d 'The field they say it in' -r -f -a "forwarded\t''
 x-forwarded-for\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand routes" -l compress -d 'Whether answers are compressed if a client takes it' -r -f -a "on\t''
+off\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand routes" -l stage-sampling -d 'Of how many requests the stages of one are timed' -r
 complete -c corelane -n "__fish_corelane_using_subcommand routes" -l server-timing -d 'Whether answers tell what they took (Server-Timing)' -r -f -a "on\t''
 off\t''"
@@ -448,6 +456,8 @@ complete -c corelane -n "__fish_corelane_using_subcommand serve" -l proxy-protoc
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l trusted-proxies -d 'Peers believed when they say for whom they ask' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l client-address-field -d 'The field they say it in' -r -f -a "forwarded\t''
 x-forwarded-for\t''"
+complete -c corelane -n "__fish_corelane_using_subcommand serve" -l compress -d 'Whether answers are compressed if a client takes it' -r -f -a "on\t''
+off\t''"
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l stage-sampling -d 'Of how many requests the stages of one are timed' -r
 complete -c corelane -n "__fish_corelane_using_subcommand serve" -l server-timing -d 'Whether answers tell what they took (Server-Timing)' -r -f -a "on\t''
 off\t''"

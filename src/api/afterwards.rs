@@ -73,6 +73,8 @@ pub(crate) struct Afterwards {
     pub(crate) keep_from: usize,
     /// Whether what is kept is encoded each time, and not once.
     pub(crate) keeps_plain: bool,
+    /// Whether the client named a weak tag, as encoded answers have.
+    pub(crate) knows_weak_tag: bool,
     pub(crate) given: Option<Given>,
 }
 
@@ -88,6 +90,7 @@ impl Afterwards {
         let had_encoding = self.encode.is_some();
         self.encode = inner.encode.or(self.encode.take());
         self.given = inner.given;
+        self.knows_weak_tag |= inner.knows_weak_tag;
         if inner.keep.is_some() {
             self.keep = inner.keep;
             self.keep_from = inner.keep_from - moved;

@@ -105,6 +105,11 @@ impl<'a> Fields<'a> {
         self.asked.encode = Some(encode);
     }
 
+    /// The client named a weak tag: if it has what would be answered, it has it encoded.
+    pub(crate) fn note_weak_tag(&mut self) {
+        self.asked.knows_weak_tag = true;
+    }
+
     /// Shows the answer to `keep` once it is made, if it is made at once or promised, and is not
     /// streamed. It is seen as it is behind this hook, without the fields of those before.
     pub fn keep_with(&mut self, keep: Rc<dyn Keep>) {

@@ -2,6 +2,7 @@
 //! Knows no sockets and no workers.
 
 mod afterwards;
+mod answer_counts;
 mod blocking;
 mod cookie;
 mod error;
@@ -25,6 +26,7 @@ mod typed;
 mod worker_info;
 
 pub use afterwards::{Encode, Given, Keep, Made};
+pub use answer_counts::{AnswerCount, AnswerCounts};
 pub use blocking::{Blocking, Job, NoBlocking};
 pub use cookie::{Cookie, SameSite};
 pub use error::{Error, HandlerResult};

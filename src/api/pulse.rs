@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::RefusedPath;
+use super::{AnswerCounts, RefusedPath};
 use crate::clock::Moment;
 
 /// No handler is at work.
@@ -24,6 +24,8 @@ pub struct RouteSlot {
     calls: AtomicU32,
     /// By [`RefusedPath`].
     refused_paths: [AtomicU64; RefusedPath::ALL.len()],
+    /// Behind a pointer, so that hooks keep it.
+    answer_counts: Arc<AnswerCounts>,
 }
 
 impl Default for RouteSlot {
@@ -32,6 +34,7 @@ impl Default for RouteSlot {
             route: AtomicU32::new(OUTSIDE),
             calls: AtomicU32::new(0),
             refused_paths: Default::default(),
+            answer_counts: Arc::default(),
         }
     }
 }
@@ -61,6 +64,11 @@ impl RouteSlot {
     /// Paths that no file was served for, by [`RefusedPath`].
     pub fn refused_paths(&self) -> [u64; RefusedPath::ALL.len()] {
         RefusedPath::ALL.map(|why| self.refused_paths[why as usize].load(Ordering::Relaxed))
+    }
+
+    /// What hooks count of answers.
+    pub fn answer_counts(&self) -> &Arc<AnswerCounts> {
+        &self.answer_counts
     }
 
     /// What was noted last: the route's number, or [`NO_ROUTE`].

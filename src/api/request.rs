@@ -4,11 +4,12 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use percent_encoding::percent_decode;
 
-use super::{Error, RefusedPath, Remote, RequestKey, RouteSlot, Waker};
+use super::{AnswerCounts, Error, RefusedPath, Remote, RequestKey, RouteSlot, Waker};
 use crate::limits::ROUTE_PARAMS_MAX;
 use crate::settings::{ClientAddressField, Settings};
 use crate::wire::forwarded::{client_by_forwarded, client_by_x_forwarded_for};
@@ -99,6 +100,12 @@ impl<'a> Request<'a> {
     /// Counts that no file is served for this path.
     pub fn refuse_path(&self, why: RefusedPath) {
         self.route.refuse_path(why);
+    }
+
+    /// Where hooks count what they do with answers, for `/metrics`: to be kept by a hook that
+    /// counts when no request is at hand.
+    pub fn answer_counts(&self) -> &'a Arc<AnswerCounts> {
+        self.route.answer_counts()
     }
 
     /// The method; [`Method::Unknown`] never reaches a handler.

@@ -1,10 +1,14 @@
 //! An application made of data: routes with fixed answers, redirections, echoes, health checks.
 //! Knows nothing of where the data was read.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::compression::Compression;
+use super::compression::encoder::CODINGS;
 use super::files::Files;
 use super::welcome::{echo, welcome};
 use super::{RouteLine, Router};
@@ -32,6 +36,8 @@ pub struct RouteSpec {
     pub path: String,
     /// The answer.
     pub answer: Answer,
+    /// Whether its answers are compressed; `None`: as those of the whole application.
+    pub compress: Option<bool>,
 }
 
 /// What a route answers.
@@ -127,6 +133,11 @@ impl Answer {
     }
 }
 
+/// Whether this program can compress at all.
+pub fn can_compress() -> bool {
+    !CODINGS.is_empty()
+}
+
 /// Checks routes that are to be served.
 ///
 /// # Errors
@@ -149,23 +160,39 @@ pub fn check(routes: &[RouteSpec]) -> Result<(), (usize, String)> {
     Ok(())
 }
 
-/// What makes the application on each worker.
-pub fn factory(application: Application) -> impl Fn(&WorkerInfo) -> Router + Send + Sync {
+/// What makes the application on each worker; `compress`: answers of its routes are compressed
+/// unless the route says otherwise.
+pub fn factory(
+    application: Application,
+    compress: bool,
+) -> impl Fn(&WorkerInfo) -> Router + Send + Sync {
     move |worker| match &application {
-        Application::Demo => welcome(worker),
-        Application::Routes(routes) => routes.iter().fold(Router::new(), with_route),
+        Application::Demo => demonstration(worker, compress),
+        Application::Routes(routes) => {
+            let compression = Shared::default();
+            let add = |router, spec| with_route(router, spec, compress, &compression);
+            routes.iter().fold(Router::new(), add)
+        }
     }
 }
 
+fn demonstration(worker: &WorkerInfo, compress: bool) -> Router {
+    if !compress {
+        return welcome(worker);
+    }
+    Router::new().with(Compression::new()).nest("/", welcome(worker))
+}
+
 /// The routes of `application`, and what answers each.
-pub fn lines(application: &Application) -> Vec<RouteLine> {
+pub fn lines(application: &Application, compress: bool) -> Vec<RouteLine> {
     let Application::Routes(specs) = application else {
         let board = Arc::new(Board::new(Clock::new(), 1));
-        return welcome(&WorkerInfo::new(0, board)).lines();
+        return demonstration(&WorkerInfo::new(0, board), compress).lines();
     };
     let (mut router, mut lines) = (Router::new(), Vec::new());
+    let compression = Shared::default();
     for spec in specs {
-        router = with_route(router, spec);
+        router = with_route(router, spec, compress, &compression);
         let serves = spec.answer.to_string();
         let new = router.lines().into_iter().skip(lines.len());
         lines.extend(new.map(|line| RouteLine { serves: serves.clone(), ..line }));
@@ -187,7 +214,20 @@ impl fmt::Display for Answer {
     }
 }
 
-fn with_route(router: Router, RouteSpec { method, path, answer }: &RouteSpec) -> Router {
+/// One for all routes: what encoders keep is as large as what they have read.
+type Shared = Rc<RefCell<Compression>>;
+
+/// Adds a route, behind `compression` if its answers are compressed.
+fn with_route(router: Router, spec: &RouteSpec, compress: bool, compression: &Shared) -> Router {
+    if !spec.compress.unwrap_or(compress) {
+        return with_plain_route(router, spec);
+    }
+    let group = Router::new().with_shared(Rc::clone(compression) as _);
+    router.nest("/", with_plain_route(group, spec))
+}
+
+fn with_plain_route(router: Router, spec: &RouteSpec) -> Router {
+    let RouteSpec { method, path, answer, .. } = spec;
     match answer {
         Answer::Echo => router.route(*method, path, echo),
         Answer::Files(files) => router.files(path, files.files()),
@@ -251,7 +291,12 @@ mod tests {
             body: Some(b"text".as_slice().into()),
             is_text: true,
         };
-        RouteSpec { method: Method::Get, path: path.into(), answer: Answer::Fixed(fixed) }
+        RouteSpec {
+            method: Method::Get,
+            path: path.into(),
+            answer: Answer::Fixed(fixed),
+            compress: None,
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Groups of routes: a prefix, hooks and a fallback of their own.
 //! Knows nothing of what the hooks do.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 
 use super::hooks::Hooks;
 use super::route_tree::{Routes, Values};
-use super::router::{Action, Route, Router, SharedHandler};
+use super::router::{Route, Router, SharedHandler};
 use crate::api::{Error, Fields, Hook, Named, Next, Request};
 use crate::wire::head::Method;
 
@@ -52,7 +54,7 @@ pub struct RouteLine {
     pub method: Method,
     /// Its pattern.
     pub pattern: String,
-    /// What answers: a handler, an upload, or what a configuration says.
+    /// What answers: a handler, an upload, files, something prepared, or what a configuration says.
     pub serves: String,
     /// The names of its hooks, in the order in which they are asked.
     pub hooks: Vec<String>,
@@ -72,9 +74,15 @@ impl Router {
     /// before what answers where no route matches. Hooks come first: one behind a route of the
     /// same router is an error at start, so that none is left open by its place.
     #[must_use]
-    pub fn with(mut self, hook: impl Hook + 'static) -> Router {
+    pub fn with(self, hook: impl Hook + 'static) -> Router {
+        self.with_shared(Rc::new(RefCell::new(hook)))
+    }
+
+    /// [`Router::with`] for a hook that other routers have too.
+    #[must_use]
+    pub(super) fn with_shared(mut self, hook: Rc<RefCell<dyn Hook>>) -> Router {
         if !self.routes.is_empty() || self.fallback.is_some() {
-            let name = hook.name();
+            let name = hook.borrow().name();
             self.note_fault(format!("the hook {name} stands behind a route: hooks come first"));
         }
         self.hooks.push(hook);
@@ -119,8 +127,9 @@ impl Router {
         }
         inner.fault.map_or(Ok(()), Err)?;
         self.has_uploads |= inner.has_uploads;
-        for Route { method, template, action, hooks, .. } in inner.routes {
+        for Route { method, template, serves, action, hooks, .. } in inner.routes {
             self.insert(method, &joined(prefix, &template), action, &hooks)?;
+            self.routes.last_mut().into_iter().for_each(|route| route.serves = serves);
         }
         self.vital.extend(inner.vital.iter().map(|pattern| joined(prefix, pattern)));
         for fence in inner.fences.fences {
@@ -145,10 +154,7 @@ impl Router {
         let line = |route: &Route| RouteLine {
             method: route.method,
             pattern: route.template.clone(),
-            serves: match route.action {
-                Action::Handle(_) => "handler".to_owned(),
-                Action::Upload(_) => "upload".to_owned(),
-            },
+            serves: route.serves.to_owned(),
             hooks: route.hooks.names(),
         };
         self.routes.iter().map(line).collect()

@@ -20,11 +20,9 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
-    pub(super) fn push(&mut self, hook: impl Hook + 'static) {
-        let decodes = hook.decodes();
-        let hook = Rc::new(RefCell::new(hook));
-        if decodes {
-            self.decoder = Some(Rc::clone(&hook) as Rc<RefCell<dyn Hook>>);
+    pub(super) fn push(&mut self, hook: Rc<RefCell<dyn Hook>>) {
+        if hook.borrow().decodes() {
+            self.decoder = Some(Rc::clone(&hook));
         }
         self.all.push(hook);
     }

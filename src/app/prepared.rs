@@ -186,6 +186,9 @@ impl Router {
     /// Answers GET and HEAD for the paths of `pattern` with what was made before.
     #[must_use]
     pub fn prepared(self, pattern: &str, prepared: Prepared) -> Router {
-        self.get(pattern, move |request, response| prepared.answer(request, response))
+        let from = self.routes.len();
+        let answer =
+            move |request: &Request<'_>, response: Response<'_>| prepared.answer(request, response);
+        self.get(pattern, answer).serving("prepared", from)
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Route {
     pub(super) method: Method,
     pub(super) template: String,
     params: Vec<String>,
+    /// What answers, as an operator reads it.
+    pub(super) serves: &'static str,
     /// Behind its hooks.
     pub(super) action: Action,
     /// All of them.
@@ -140,16 +142,18 @@ impl Router {
         if let Some(fault) = files.fault() {
             self.fault.get_or_insert_with(|| fault.to_owned());
         }
-        let prefix = prefix.trim_end_matches('/');
+        let (prefix, from) = (prefix.trim_end_matches('/'), self.routes.len());
         let files = Rc::new(RefCell::new(files));
         let router = if prefix.is_empty() { self } else { self.get(prefix, redirect) };
-        [format!("{prefix}/"), format!("{prefix}/{{*path}}")].iter().fold(router, |router, path| {
+        let paths = [format!("{prefix}/"), format!("{prefix}/{{*path}}")];
+        let router = paths.iter().fold(router, |router, path| {
             let files = Rc::clone(&files);
             router.get(path, move |request, response| {
                 let path = request.param_raw("path").unwrap_or_default();
                 files.borrow_mut().answer(path, request, response)
             })
-        })
+        });
+        router.serving("files", from)
     }
 
     /// Has the routes of `pattern`, as they were or will be given, answer even while the worker is
@@ -168,6 +172,12 @@ impl Router {
         F: FnMut(&Request<'_>, Response<'_>) -> HandlerResult + 'static,
     {
         self.fallback = Some(Rc::new(RefCell::new(Box::new(handler))));
+        self
+    }
+
+    /// Says of the routes from number `from` on what answers them.
+    pub(super) fn serving(mut self, serves: &'static str, from: usize) -> Router {
+        self.routes.iter_mut().skip(from).for_each(|route| route.serves = serves);
         self
     }
 
@@ -191,6 +201,10 @@ impl Router {
         let index = u16::try_from(self.routes.len())
             .map_err(|_| format!("{name} {pattern}: more than {} routes", u16::MAX))?;
         let inserted = self.by_method[method as usize].insert(pattern, index);
+        let serves = match action {
+            Action::Handle(_) => "handler",
+            Action::Upload(_) => "upload",
+        };
         let params = inserted.map_err(|fault| match fault {
             PatternFault::Taken(other) => {
                 let other = &self.routes[usize::from(other)].template;
@@ -200,7 +214,8 @@ impl Router {
         })?;
         let (action, hooks) = (self.hooks.wrap(action), self.hooks.around(inner));
         let (template, body_bytes_max) = (pattern.to_owned(), hooks.body_bytes_max());
-        self.routes.push(Route { method, template, params, action, hooks, body_bytes_max });
+        let route = Route { method, template, params, serves, action, hooks, body_bytes_max };
+        self.routes.push(route);
         Ok(())
     }
 

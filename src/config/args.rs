@@ -348,6 +348,16 @@ pub(super) struct ServeArgs {
     #[arg(help_heading = PROXIES, default_value = "x-forwarded-for")]
     pub(super) client_address_field: AddressField,
 
+    /// Whether answers are compressed if a client takes it
+    ///
+    /// In gzip (zstd and brotli where they were built in): text and the like from 1 KiB on. Off,
+    /// for it takes CPU time, and tells strangers the length of what is secret in a page beside
+    /// what they chose (BREACH). A [[route]] may have its own `compress`.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, env = "CORELANE_COMPRESS", value_name = "on|off", help_heading = ANSWERS)]
+    #[arg(default_value = "off")]
+    pub(super) compress: Switch,
+
     /// Of how many requests the stages of one are timed
     ///
     /// Kernel queue, parse, handler and write, in the report at the end; 0 times none.

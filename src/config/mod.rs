@@ -80,6 +80,8 @@ pub struct ServePlan {
     pub config: Option<PathBuf>,
     /// What to serve.
     pub application: Application,
+    /// Whether answers are compressed, of routes that do not say so themselves.
+    pub compress: bool,
     /// What to log.
     pub log_level: LogLevel,
     /// How to log it.
@@ -171,12 +173,8 @@ fn tell(what: &ConfigWhat, given: &ArgMatches, words: &[OsString]) -> Exit {
 /// What `corelane routes` prints.
 fn routes_of(serve: &ServeArgs, given: &ArgMatches, words: &[OsString]) -> Exit {
     let told = InForce::new(serve, given, words).map(|in_force| {
-        let lines = configured::lines(&in_force.plan.application);
-        lines.iter().fold(String::new(), |text, line| {
-            text + &line.to_string()
-                + "
-"
-        })
+        let lines = configured::lines(&in_force.plan.application, in_force.plan.compress);
+        lines.iter().fold(String::new(), |text, line| text + &line.to_string() + "\n")
     });
     told.map_or_else(|exit| exit, |text| Exit { text, stream: Stream::Stdout, code: 0 })
 }
@@ -234,11 +232,13 @@ fn plan(
         Some(files) => with_root(files, application)?,
         None => application,
     };
+    let compress = compress(&args, &application)?;
     let settings = settings(&args);
     settings.validate().map_err(|error| out_of_bounds(&error))?;
     Ok(ServePlan {
         config: args.config,
         application,
+        compress,
         log_level: args.log_level,
         log_format: args.log_format,
         log_file: args.log_file,
@@ -252,6 +252,23 @@ fn plan(
     })
 }
 
+/// Whether answers are compressed; a program that cannot is not asked to.
+fn compress(args: &ServeArgs, application: &Application) -> Result<bool, PlanFault> {
+    let is_on = args.compress == Switch::On;
+    let is_wanted = match application {
+        Application::Demo => is_on,
+        Application::Routes(routes) => {
+            is_on || routes.iter().any(|route| route.compress == Some(true))
+        }
+    };
+    if is_wanted && !configured::can_compress() {
+        let reason = ": this program was built without content codings".to_owned();
+        let hint = "build it with the feature `gzip`, `zstd` or `brotli`".to_owned();
+        return Err(PlanFault { name: "compress".to_owned(), value: None, reason, hint });
+    }
+    Ok(is_on)
+}
+
 /// The routes of `application`, the demonstration's left out, and the files of a directory.
 fn with_root(files: FilesSpec, application: Application) -> Result<Application, PlanFault> {
     let mut routes = match application {
@@ -260,7 +277,7 @@ fn with_root(files: FilesSpec, application: Application) -> Result<Application, 
     };
     let value = Some(files.directory.display().to_string());
     let answer = Answer::Files(files);
-    routes.push(RouteSpec { method: Method::Get, path: "/".to_owned(), answer });
+    routes.push(RouteSpec { method: Method::Get, path: "/".to_owned(), answer, compress: None });
     match configured::check(&routes) {
         Ok(()) => Ok(Application::Routes(routes)),
         Err((_, reason)) => Err(PlanFault {

@@ -17,10 +17,11 @@ use crate::limits::ROUTE_BODY_BYTES_MAX;
 use crate::wire::head::Method;
 use crate::wire::status::Status;
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "body",
     "body-file",
     "cache-control",
+    "compress",
     "echo",
     "error-pages",
     "fallback",
@@ -61,6 +62,7 @@ struct Written {
     options_key: Option<Range<usize>>,
     echoes: bool,
     is_health: bool,
+    compress: Option<bool>,
 }
 
 /// Each route with the line of its path.
@@ -112,6 +114,7 @@ fn written(source: &Source<'_>, table: &DeTable<'_>) -> Result<Written, Exit> {
             "body" => written.body = Some((text()?.as_bytes().into(), true)),
             "body-file" => written.body = Some((contents(source, span.clone(), text()?)?, false)),
             "redirect" => written.redirect = Some(text()?.to_owned()),
+            "compress" => written.compress = Some(switch()?),
             "echo" => written.echoes = switch()?,
             "health" => written.is_health = switch()?,
             "files" => written.files = Some(directory(source, span.clone(), text()?)?),
@@ -190,7 +193,7 @@ fn route(
     span: Range<usize>,
 ) -> Result<(usize, RouteSpec), Exit> {
     let Written { path, method, status, fields, body, redirect, files, .. } = written;
-    let Written { options, options_key, echoes, is_health, .. } = written;
+    let Written { options, options_key, echoes, is_health, compress, .. } = written;
     let Some((path, at)) = path else {
         return Err(source.fault(span, "a route without `path`", "such as `path = \"/hello\"`"));
     };
@@ -241,5 +244,5 @@ fn route(
         Answer::Fixed(Fixed { status, fields: fields.unwrap_or_default(), body, is_text })
     };
     let method = method.unwrap_or(Method::Get);
-    Ok((source.line(&at), RouteSpec { method, path, answer }))
+    Ok((source.line(&at), RouteSpec { method, path, answer, compress }))
 }

@@ -32,7 +32,7 @@ pub(super) fn run(plan: ServePlan, log: &'static EventLog) -> Result<(), Failure
     if let Some(workers) = plan.workers {
         server = server.workers(workers);
     }
-    let application = factory(plan.application.clone());
+    let application = factory(plan.application.clone(), plan.compress);
     let mut program = Program { plan, log };
     let report = server.run_operated(application, &mut program)?.report();
     let ServePlan { hgrm, report: format, .. } = program.plan;
@@ -88,7 +88,7 @@ fn reload(plan: &mut ServePlan, reloader: &Reloader<Router>, log: &EventLog) {
         Ok(destination) => destination,
         Err(why) => return refuse_reload(&why),
     };
-    match reloader.reload(new.settings.clone(), factory(new.application.clone())) {
+    match reloader.reload(new.settings.clone(), factory(new.application.clone(), new.compress)) {
         Ok(fixed) => {
             log.go_on_at(destination);
             log::set_max_level(new.log_level.into());

@@ -78,6 +78,10 @@ pub struct Counts {
     pub refusals: Vec<(&'static str, u64)>,
     /// Paths that no file was served for, by reason.
     pub refused_paths: Vec<(&'static str, u64)>,
+    /// What caches of answers did, by result.
+    pub response_cache: Vec<(&'static str, u64)>,
+    /// Bytes of encoded bodies, before and afterwards.
+    pub encoded_bytes: Vec<(&'static str, u64)>,
     /// What else is counted, by name.
     pub events: Vec<(&'static str, u64)>,
     /// Requests by the number of their route; the last is those that none matched.

@@ -64,7 +64,8 @@ impl fmt::Display for MultipartFault {
 pub struct PartHead {
     /// The name of its field.
     pub name: String,
-    /// The name of its file where the client has it, if it is one. No path of ours.
+    /// The name of its file where the client has it, if it is one. No path of ours, and it may have
+    /// line breaks in it, which browsers send escaped.
     pub file_name: Option<String>,
     /// The type of its content, as declared.
     pub content_type: Option<String>,
@@ -306,7 +307,8 @@ fn part_head(head: &[u8]) -> Result<PartHead, MultipartFault> {
     Ok(PartHead { name, file_name, content_type })
 }
 
-/// The names of a field and of a file in a `Content-Disposition`.
+/// The names of a field and of a file in a `Content-Disposition`. `filename*` says nothing: RFC
+/// 7578 section 4.2 forbids it, and who reads it may see another name than who does not.
 fn disposition(value: &str) -> Option<(String, Option<String>)> {
     let (kind, mut rest) = value.split_at(value.find(';')?);
     if !kind.trim_end().eq_ignore_ascii_case("form-data") {
@@ -331,7 +333,8 @@ fn disposition(value: &str) -> Option<(String, Option<String>)> {
 }
 
 /// A token, or a quoted text in which only `\"` and `\\` are pairs: some clients send the
-/// backslashes of a path as they are. With what stands behind it.
+/// backslashes of a path as they are. Browsers write `%22`, `%0D` and `%0A`, and no other escape:
+/// a `%` stands for itself. With what stands behind it.
 fn parameter_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([';', ' ', '\t']).unwrap_or(text.len());
@@ -347,8 +350,25 @@ fn parameter_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
                 let pair = chars.next_if(|(_, next)| ['"', '\\'].contains(next));
                 value.push(pair.map_or('\\', |(_, next)| next));
             }
+            '%' => match escaped(&quoted[at..]) {
+                Some(escaped) => {
+                    value.push(escaped);
+                    chars.nth(1);
+                }
+                None => value.push('%'),
+            },
             char => value.push(char),
         }
     }
     None
+}
+
+/// What an escape of the HTML standard stands for (section 4.10.22.8, multipart form data).
+fn escaped(text: &str) -> Option<char> {
+    match text.get(..3)? {
+        "%22" => Some('"'),
+        "%0D" | "%0d" => Some('\r'),
+        "%0A" | "%0a" => Some('\n'),
+        _ => None,
+    }
 }

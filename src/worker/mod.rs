@@ -228,6 +228,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         }
         self.publish();
         self.stats.refused_paths = self.pulse.slot().refused_paths();
+        self.stats.answer_counts = Arc::clone(self.pulse.slot().answer_counts());
         (self.stats, self.handler)
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::access_log::Lane;
-use crate::api::RefusedPath;
+use crate::api::{AnswerCount, AnswerCounts, RefusedPath};
 use crate::proto::{CloseReason, Tally};
 use crate::report::{Counts, DrainAccount, Latencies};
 use crate::wire::refusal::Refusal;
@@ -38,6 +38,8 @@ pub struct Stats {
     pub closes: [u64; CloseReason::ALL.len()],
     /// Paths that no file was served for, as far as they were counted when it was last told.
     pub refused_paths: [u64; RefusedPath::ALL.len()],
+    /// What hooks count of answers, if the worker has told where.
+    pub answer_counts: Arc<AnswerCounts>,
     /// Turns of the loop.
     pub turns: u64,
     /// What requests and their stages took.
@@ -76,6 +78,7 @@ impl Stats {
             bytes_sent: 0,
             closes: [0; CloseReason::ALL.len()],
             refused_paths: Default::default(),
+            answer_counts: Arc::default(),
             turns: 0,
             latencies: Latencies::default(),
             lane: None,
@@ -101,6 +104,8 @@ impl Stats {
             refused_paths: RefusedPath::ALL
                 .map(|why| (why.name(), self.refused_paths[why as usize]))
                 .to_vec(),
+            response_cache: self.answer_counts.named(AnswerCount::OF_CACHES),
+            encoded_bytes: self.answer_counts.named(AnswerCount::OF_CODINGS),
             events: self.events(stalls),
             routes: tally.by_route.to_vec(),
             ..Counts::default()

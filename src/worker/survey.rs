@@ -1,6 +1,8 @@
 //! Tells who asks what the worker has counted, and what each of its connections is at.
 //! Knows nothing of who asks.
 
+use std::sync::Arc;
+
 use super::Worker;
 use super::connection::{Connection, Stage};
 use crate::api::{Ask, Handler, Told, Wanted};
@@ -50,6 +52,7 @@ impl<K: Kernel, H: Handler> Worker<K, H> {
         if until == slots {
             let Survey { ask, states, .. } = survey;
             self.stats.refused_paths = self.pulse.slot().refused_paths();
+            self.stats.answer_counts = Arc::clone(self.pulse.slot().answer_counts());
             let counts = self.stats.counts(self.pulse.stalls());
             let busy = sys::thread_cpu_time();
             let counts = Counts { busy, states, ..counts };

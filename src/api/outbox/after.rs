@@ -53,6 +53,11 @@ impl Outbox {
             if !afterwards.keeps_plain {
                 keep(self, body.as_slice());
             }
+            if self.answer.status == Status::NOT_MODIFIED && afterwards.knows_weak_tag {
+                // By the tag that the 200 had (RFC 9110 section 15.4.5).
+                self.vary_by_coding();
+                lines::weaken_tag(&mut self.fields);
+            }
             return body.send(self, content_type);
         };
         self.vary_by_coding();
@@ -114,10 +119,19 @@ impl Outbox {
         self.answer_encoded_stream(content_type, encode, length, source);
     }
 
-    /// Answers with a part of a file, encoded if it is worth it.
+    /// Answers with a part of a file, encoded if it is worth it; else the kernel sends it.
     #[cold]
     pub(super) fn answer_file_watched(&mut self, content_type: ContentType, range: FileRange) {
         let len = range.len() as u64;
+        let encode = self.afterwards.encode.clone();
+        let encode = encode.filter(|encode| self.may_encode(&**encode, content_type, Some(len)));
+        if encode.as_ref().is_none_or(|encode| encode.coding().is_none()) {
+            self.take_afterwards();
+            if encode.is_some() {
+                self.vary_by_coding();
+            }
+            return self.answer_file(content_type, range);
+        }
         let mut rest = Some(range);
         let source = move |piece: &mut Piece<'_>| {
             rest.take().into_iter().for_each(|range| piece.push_range(range));

@@ -7,12 +7,13 @@ mod stream;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub use crate::wire::accept_encoding::Coding;
 
 use self::encoder::{CODINGS, Encoders, Levels, StreamEncoder};
 use self::stream::{EncodedSource, Place};
-use crate::api::{Encode, Error, Fields, Hook, Next, Request, Source};
+use crate::api::{AnswerCount, AnswerCounts, Encode, Error, Fields, Hook, Next, Request, Source};
 use crate::limits::{ENCODED_BYTES_MIN, ENCODED_STREAMS_MAX};
 use crate::wire::accept_encoding::Accepted;
 
@@ -118,13 +119,14 @@ impl Compression {
         best(&Accepted::read(fields.map(|(_, value)| value)), &self.codings)
     }
 
-    fn prepare(&mut self) {
+    fn prepare(&mut self, counts: &Arc<AnswerCounts>) {
         let shared = Rc::new(Shared {
             encoders: Encoders::new(self.levels),
             levels: self.levels,
             bytes_min: self.bytes_min,
             types: self.types.clone(),
             streams: Rc::default(),
+            counts: Arc::clone(counts),
         });
         let codings = self.codings.iter().copied().chain([Coding::Identity]);
         let chosen = |coding| (coding, Rc::new(Chosen { coding, shared: Rc::clone(&shared) }));
@@ -153,14 +155,21 @@ impl Hook for Compression {
 
     fn before(&mut self, request: &Request<'_>, fields: &mut Fields<'_>) -> Result<Next, Error> {
         if self.chosen.is_empty() {
-            self.prepare();
+            self.prepare(request.answer_counts());
         }
         let coding = self.choose(request);
         if let Some((_, chosen)) = self.chosen.iter().find(|(other, _)| *other == coding) {
             fields.encode_with(Rc::clone(chosen) as Rc<dyn Encode>);
+            if coding != Coding::Identity && names_weak_tag(request) {
+                fields.note_weak_tag();
+            }
         }
         Ok(Next::Go)
     }
+}
+
+fn names_weak_tag(request: &Request<'_>) -> bool {
+    request.header_bytes("if-none-match").is_some_and(|tags| tags.starts_with(b"W/"))
 }
 
 /// What the codings of one worker have in common.
@@ -171,6 +180,7 @@ struct Shared {
     types: Vec<String>,
     /// Bodies being encoded while they are sent.
     streams: Rc<Cell<usize>>,
+    counts: Arc<AnswerCounts>,
 }
 
 struct Chosen {
@@ -189,7 +199,13 @@ impl Encode for Chosen {
     }
 
     fn whole(&self, body: &[u8], out: &mut Vec<u8>) -> bool {
-        self.shared.encoders.whole(self.coding, body, out)
+        // One that grew is sent as it was.
+        let is_encoded = self.shared.encoders.whole(self.coding, body, out);
+        if is_encoded && out.len() < body.len() {
+            self.shared.counts.add(AnswerCount::EncodedIn, body.len() as u64);
+            self.shared.counts.add(AnswerCount::EncodedOut, out.len() as u64);
+        }
+        is_encoded
     }
 
     fn stream(
@@ -198,9 +214,10 @@ impl Encode for Chosen {
         length: Option<u64>,
     ) -> Result<Box<dyn Source>, Box<dyn Source>> {
         let place = Place::take(&self.shared.streams, ENCODED_STREAMS_MAX);
+        let counts = Arc::clone(&self.shared.counts);
         let encoder = StreamEncoder::new(self.coding, self.shared.levels);
         let (Some(place), Some(encoder)) = (place, encoder) else { return Err(source) };
-        Ok(Box::new(EncodedSource::new(source, encoder, length, place)))
+        Ok(Box::new(EncodedSource::new(source, encoder, length, place, counts)))
     }
 }
 

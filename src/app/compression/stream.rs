@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::encoder::{Failed, StreamEncoder, Until};
-use crate::api::{Error, Piece, Pull, Source};
+use crate::api::{AnswerCount, AnswerCounts, Error, Piece, Pull, Source};
 use crate::limits::{ENCODED_PIECE_BYTES, SPARE_BODY_BYTES_MAX};
 use crate::mem::FileRange;
 
@@ -45,6 +46,7 @@ pub(super) struct EncodedSource {
     /// Bytes of a file.
     read: Vec<u8>,
     out: Vec<u8>,
+    counts: Arc<AnswerCounts>,
     _place: Place,
 }
 
@@ -55,6 +57,7 @@ impl EncodedSource {
         encoder: StreamEncoder,
         length: Option<u64>,
         place: Place,
+        counts: Arc<AnswerCounts>,
     ) -> EncodedSource {
         EncodedSource {
             source,
@@ -67,6 +70,7 @@ impl EncodedSource {
             is_said: true,
             read: Vec::new(),
             out: Vec::new(),
+            counts,
             _place: place,
         }
     }
@@ -104,16 +108,19 @@ impl EncodedSource {
                 Pull::Wait | Pull::WaitFor(_) => Until::Flushed,
                 Pull::Done => Until::Finished,
             };
-            self.encoder.write(&self.plain[self.done..], until, &mut self.out)?;
+            let rest = &self.plain[self.done..];
+            self.encoder.write(rest, until, &mut self.out)?;
+            self.counts.add(AnswerCount::EncodedIn, rest.len() as u64);
             self.done = self.plain.len();
             self.is_said = true;
             return Ok(self.said);
         };
-        self.encoder.write(&self.plain[self.done..*after], Until::Full, &mut self.out)?;
-        self.done = *after;
+        let before = std::mem::replace(&mut self.done, *after);
+        self.encoder.write(&self.plain[before..*after], Until::Full, &mut self.out)?;
         self.read.clear();
         range.move_to(&mut self.read, ENCODED_PIECE_BYTES).map_err(Error::internal)?;
         self.encoder.write(&self.read, Until::Full, &mut self.out)?;
+        self.counts.add(AnswerCount::EncodedIn, (*after - before + self.read.len()) as u64);
         if range.is_empty() {
             self.files.pop_front();
         }
@@ -129,6 +136,7 @@ impl Source for EncodedSource {
             self.ask()?;
         }
         let pull = self.encode()?;
+        self.counts.add(AnswerCount::EncodedOut, self.out.len() as u64);
         piece.push(&self.out);
         if self.is_said && self.plain.capacity().max(self.out.capacity()) > SPARE_BODY_BYTES_MAX {
             (self.plain, self.done, self.out) = (Vec::new(), 0, Vec::new());

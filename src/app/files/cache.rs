@@ -1,4 +1,4 @@
-//! Files that a worker has served lately, bounded in number and in bytes.
+//! Files that a worker has served lately, and paths without one, bounded in number and in bytes.
 //! Knows no disk: who asks says when a file was last looked at.
 
 use std::collections::{HashMap, VecDeque};
@@ -6,8 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::variants::Variants;
+use crate::api::RefusedPath;
 use crate::clock::Moment;
-use crate::limits::{KEPT_FILE_MILLIS, KEPT_FILES_BYTES_MAX, KEPT_FILES_MAX};
+use crate::limits::{
+    KEPT_FILE_MILLIS, KEPT_FILES_BYTES_MAX, KEPT_FILES_MAX, KEPT_MISS_BYTES_MAX, KEPT_MISSES_MAX,
+};
 
 #[derive(Debug)]
 struct Entry {
@@ -17,15 +20,40 @@ struct Entry {
     is_used: bool,
 }
 
+/// Nothing that is served is at a path; counted, if more is wrong than that it is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Miss(pub(super) Option<RefusedPath>);
+
 /// Files by their paths. `order` has each path once; `bytes` is the sum of what is kept.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     entries: HashMap<Box<[u8]>, Entry>,
     order: VecDeque<Box<[u8]>>,
     bytes: usize,
+    /// Paths without a file, and what is wrong with them, since a moment: apart, so that whoever
+    /// asks for many of them puts no file out.
+    misses: HashMap<Box<[u8]>, Miss>,
+    misses_since: Moment,
 }
 
 impl Cache {
+    /// What is wrong with a path at which no file was found within the last second.
+    pub(super) fn missed(&self, path: &[u8], now: Moment) -> Option<Miss> {
+        let is_fresh = now - self.misses_since < Duration::from_millis(KEPT_FILE_MILLIS);
+        if is_fresh { self.misses.get(path).copied() } else { None }
+    }
+
+    /// No file is at a path. All are forgotten together, so each at the latest after a second.
+    pub(super) fn miss(&mut self, path: &[u8], miss: Miss, now: Moment) {
+        if now - self.misses_since >= Duration::from_millis(KEPT_FILE_MILLIS) {
+            self.misses.clear();
+            self.misses_since = now;
+        }
+        if self.misses.len() < KEPT_MISSES_MAX && path.len() <= KEPT_MISS_BYTES_MAX {
+            self.misses.insert(path.into(), miss);
+        }
+    }
+
     /// The file of a path, and whether it was looked at within the last second.
     pub(super) fn get(&mut self, path: &[u8], now: Moment) -> Option<(Rc<Variants>, bool)> {
         let entry = self.entries.get_mut(path)?;
@@ -100,6 +128,25 @@ mod tests {
             assert!(cache.bytes <= KEPT_FILES_BYTES_MAX);
         }
         assert_eq!(cache.entries.len(), 2);
+    }
+
+    #[test]
+    fn misses_are_bounded_and_forgotten_within_a_second() {
+        let mut cache = Cache::default();
+        let at = |millis: u64| Moment::from_nanos(millis * 1_000_000);
+        cache.keep(b"a", &Rc::new(Variants::of_bytes(b"abc")), at(0));
+        let start = KEPT_FILE_MILLIS;
+        for index in 0..KEPT_MISSES_MAX * 3 {
+            cache.miss(&index.to_le_bytes(), Miss(Some(RefusedPath::NotAFile)), at(start));
+        }
+        assert_eq!(cache.misses.len(), KEPT_MISSES_MAX);
+        assert!(cache.get(b"a", at(start)).is_some(), "no file goes for them");
+        let missed = |cache: &Cache, millis| cache.missed(&0_usize.to_le_bytes(), at(millis));
+        let last = start + KEPT_FILE_MILLIS - 1;
+        assert_eq!(missed(&cache, last), Some(Miss(Some(RefusedPath::NotAFile))));
+        assert_eq!(missed(&cache, last + 1), None);
+        cache.miss(&[b'x'; KEPT_MISS_BYTES_MAX + 1], Miss(None), at(last + 1));
+        assert!(cache.misses.is_empty(), "the old ones are gone, and this one is too long");
     }
 
     #[test]

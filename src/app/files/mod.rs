@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use percent_encoding::percent_decode;
 
-use cache::Cache;
+use cache::{Cache, Miss};
 use listing::{Listing, Listings};
 use options::Options;
 use path::file_path;
@@ -42,7 +42,8 @@ const INDEX: &[u8] = b"index.html";
 /// A directory is answered with its `index.html`, and without a slash at the end of its path with
 /// a redirection to the path that has one. Refused paths are counted by their reasons.
 ///
-/// Files of up to 16 KiB are kept in memory by each worker and looked at again once a second;
+/// What a path leads to, a missing file too, is looked at again once a second: what is put there is
+/// served a second later at the latest. Files of up to 16 KiB are kept in memory by each worker;
 /// larger ones are sent from where they are (`sendfile(2)`), and read ahead on the threads for
 /// blocking work where a disk has to be waited for. One that becomes shorter meanwhile ends that
 /// connection.
@@ -137,6 +138,11 @@ impl Files {
             Some((file, true)) => return Ok(Found::File(file)),
             kept => kept.map(|(file, _)| file),
         };
+        if kept.is_none()
+            && let Some(Miss(why)) = self.cache.missed(path, now)
+        {
+            return Ok(Found::Nothing(why));
+        }
         let is_directory = path.is_empty() || path.ends_with(b"/");
         let file_path =
             if is_directory { Cow::Owned([path, INDEX].concat()) } else { Cow::Borrowed(path) };
@@ -145,12 +151,14 @@ impl Files {
             Opened::File(opened) => opened,
             other => {
                 self.cache.forget(path);
-                return Ok(match other {
-                    Opened::Directory if !is_directory => Found::Directory,
-                    Opened::Other => Found::Nothing(Some(RefusedPath::NotAFile)),
-                    Opened::Outside => Found::Nothing(Some(RefusedPath::EscapesRoot)),
-                    _ => Found::Nothing(None),
-                });
+                let why = match other {
+                    Opened::Directory if !is_directory => return Ok(Found::Directory),
+                    Opened::Other => Some(RefusedPath::NotAFile),
+                    Opened::Outside => Some(RefusedPath::EscapesRoot),
+                    _ => None,
+                };
+                self.cache.miss(path, Miss(why), now);
+                return Ok(Found::Nothing(why));
             }
         };
         let mut open = Open::alone(opened);

@@ -113,7 +113,8 @@ impl Files {
     }
 
     /// Answers errors of `status` with the page at `path`, but for clients that ask for JSON. A
-    /// page of more than 64 KiB is not used.
+    /// page of more than 64 KiB is not used, nor one that a disk has to be waited for: while it is
+    /// read, for up to a second, errors have their plain message.
     #[must_use]
     pub fn error_page(mut self, status: Status, path: &str) -> Files {
         if let Some(path) = self.option_path("error page", path) {

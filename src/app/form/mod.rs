@@ -4,25 +4,28 @@
 mod part;
 mod sink;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 pub use part::{Form, FormPart};
 pub use sink::FormSink;
 
+use crate::Router;
 use crate::api::{Error, HandlerResult, Request, Response};
 use crate::limits::{FORM_FILE_BYTES_MIN, FORM_MEMORY_BYTES_MAX, FORM_PARTS_MAX};
+use crate::sys::unnamed_file;
+use crate::wire::head::Method;
 
-/// How forms with files are taken: how much of them, and where it goes. It stands in an upload:
+/// How forms with files are taken: how much of them, and where it goes.
 ///
 /// ```
 /// use corelane::{Method, Multipart, Router};
 ///
 /// let forms = Multipart::new().files_in("/var/tmp").part_bytes_max(10_000_000);
-/// let router = Router::new().upload(Method::Post, "/", move |req| {
-///     forms.begin(req, |form, _req, res| {
-///         let (title, file) = (form.text("title")?, form.file("file")?);
-///         res.text(format_args!("{title}: {} bytes", file.len()))
-///     })
+/// let router = Router::new().form(Method::Post, "/", forms, |form, _req, res| {
+///     let (title, file) = (form.text("title")?, form.file("file")?);
+///     res.text(format_args!("{title}: {} bytes", file.len()))
 /// });
 /// ```
 ///
@@ -89,7 +92,15 @@ impl Multipart {
         self
     }
 
-    /// Begins to take the form of `request`; `done` answers when it is whole.
+    /// Why no file can be taken, if none can: there is nowhere to write one.
+    pub fn fault(&self) -> Option<String> {
+        let folder = self.folder.as_deref()?;
+        let error = unnamed_file(folder).err()?;
+        Some(format!("no file can be made in {} for an upload: {error}", folder.display()))
+    }
+
+    /// Begins to take the form of `request`; `done` answers when it is whole. For an upload that
+    /// looks at the request first; [`Router::form`] does the rest.
     ///
     /// # Errors
     /// 415 if it is declared to be something else, 400 if it has no boundary.
@@ -98,5 +109,28 @@ impl Multipart {
         F: FnOnce(Form, &Request<'_>, Response<'_>) -> HandlerResult + 'static,
     {
         FormSink::new(self.clone(), request, done)
+    }
+}
+
+impl Router {
+    /// Takes the forms that requests of `method` bring to the paths of `pattern`, as `forms` says;
+    /// `done` answers each. A folder in which no file can be made is an error at start.
+    #[must_use]
+    pub fn form<F>(mut self, method: Method, pattern: &str, forms: Multipart, done: F) -> Router
+    where
+        F: FnMut(Form, &Request<'_>, Response<'_>) -> HandlerResult + 'static,
+    {
+        if let Some(fault) = forms.fault() {
+            self.note_fault(fault);
+        }
+        let (from, done) = (self.routes.len(), Rc::new(RefCell::new(done)));
+        let begin = move |request: &Request<'_>| {
+            let done = Rc::clone(&done);
+            let answer = move |form: Form, request: &Request<'_>, response: Response<'_>| {
+                (done.borrow_mut())(form, request, response)
+            };
+            forms.begin(request, answer)
+        };
+        self.upload(method, pattern, begin).serving("form", from)
     }
 }

@@ -72,7 +72,8 @@ impl FormPart {
         &self.head.name
     }
 
-    /// What the client calls its file. It may be anything, `../../x` too: never make a path of it.
+    /// What the client calls its file. It may be anything, `../../x` and line breaks too: never
+    /// make a path of it. Only `filename` counts; `filename*` has no place in forms (RFC 7578).
     pub fn file_name(&self) -> Option<&str> {
         self.head.file_name.as_deref()
     }

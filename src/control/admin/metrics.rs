@@ -116,6 +116,20 @@ fn about_requests(text: &mut Exposition, seen: &Snapshot, rows: &[Row<'_>]) {
             text.count(&row.with(&[("reason", reason)]), count);
         }
     }
+    let help = "What caches of answers did: gave, did not have, kept and gave up for others.";
+    text.family(Kind::Counter, "corelane_response_cache", help);
+    for (row, counts) in told(rows) {
+        for (result, count) in &counts.response_cache {
+            text.count(&row.with(&[("result", result)]), count);
+        }
+    }
+    let help = "Bytes of compressed bodies, as they went into the encoder and came out.";
+    text.family(Kind::Counter, "corelane_compression_bytes", help);
+    for (row, counts) in told(rows) {
+        for (direction, count) in &counts.encoded_bytes {
+            text.count(&row.with(&[("direction", direction)]), count);
+        }
+    }
 }
 
 fn about_times(text: &mut Exposition, seen: &Snapshot, rows: &[Row<'_>]) {

@@ -4,13 +4,16 @@
 mod rules;
 mod store;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::rules::{Life, known_lines, life, push_values};
 use self::store::{Store, Stored};
-use crate::api::{Error, Fields, Given, Hook, Keep, Made, Next, Request};
+use crate::api::{
+    AnswerCount, AnswerCounts, Error, Fields, Given, Hook, Keep, Made, Next, Request,
+};
 use crate::clock::Clock;
 use crate::limits::{KEPT_ANSWERS_BYTES_MAX, KEPT_ANSWERS_MAX};
 use crate::mem::Bytes;
@@ -46,7 +49,8 @@ pub struct ResponseCache {
     key: Vec<u8>,
 }
 
-/// What a [`ResponseCache`] did, for the worker it runs on.
+/// What a [`ResponseCache`] did, for the worker it runs on. `/metrics` has the sums of a worker's
+/// caches as `corelane_response_cache_total`.
 #[derive(Clone, Debug, Default)]
 pub struct CacheCounts(Rc<Counts>);
 
@@ -55,7 +59,10 @@ struct Counts {
     hits: Cell<u64>,
     misses: Cell<u64>,
     stored: Cell<u64>,
+    evicted: Cell<u64>,
     bytes: Cell<usize>,
+    /// Those of the worker, once there was a request.
+    of_worker: OnceCell<Arc<AnswerCounts>>,
 }
 
 impl CacheCounts {
@@ -72,6 +79,24 @@ impl CacheCounts {
     /// Answers that were kept.
     pub fn stored(&self) -> u64 {
         self.0.stored.get()
+    }
+
+    /// Answers that were given up for others.
+    pub fn evicted(&self) -> u64 {
+        self.0.evicted.get()
+    }
+
+    fn add(&self, what: AnswerCount, count: u64) {
+        let own = match what {
+            AnswerCount::CacheHit => &self.0.hits,
+            AnswerCount::CacheMiss => &self.0.misses,
+            AnswerCount::CacheStored => &self.0.stored,
+            _ => &self.0.evicted,
+        };
+        own.set(own.get() + count);
+        if let Some(counts) = self.0.of_worker.get() {
+            counts.add(what, count);
+        }
     }
 
     /// Bytes that are kept now.
@@ -177,6 +202,7 @@ impl Hook for ResponseCache {
 
     fn before(&mut self, request: &Request<'_>, fields: &mut Fields<'_>) -> Result<Next, Error> {
         let store = self.store();
+        self.counts.0.of_worker.get_or_init(|| Arc::clone(request.answer_counts()));
         write_target(&mut self.key, request);
         match request.method() {
             Method::Get | Method::Head => {}
@@ -201,10 +227,10 @@ impl Hook for ResponseCache {
             self.find(&store, request, &asked)
         };
         if let Some((stored, age)) = found {
-            add(&self.counts.0.hits);
+            self.counts.add(AnswerCount::CacheHit, 1);
             return Ok(give(&stored, age, request, fields));
         }
-        add(&self.counts.0.misses);
+        self.counts.add(AnswerCount::CacheMiss, 1);
         if asked.only_if_cached {
             return Err(Error::new(Status::GATEWAY_TIMEOUT, "nothing is kept that may be given"));
         }
@@ -277,10 +303,6 @@ fn push_variant<'v, 'n, I: Iterator<Item = &'v [u8]>>(
     }
 }
 
-fn add(count: &Cell<u64>) {
-    count.set(count.get() + 1);
-}
-
 /// Keeps the answer to one request, if it may be kept.
 struct Keeper {
     store: Rc<RefCell<Store>>,
@@ -321,7 +343,8 @@ impl Keep for Keeper {
                 is_public,
             },
         );
-        add(&self.counts.0.stored);
+        self.counts.add(AnswerCount::CacheStored, 1);
+        self.counts.add(AnswerCount::CacheEvicted, store.take_evicted());
         self.counts.0.bytes.set(store.bytes());
     }
 }

@@ -61,16 +61,23 @@ pub(super) struct Store {
     bytes_max: usize,
     entries_max: usize,
     generation: u64,
+    /// Answers given up for others, since it was asked last.
+    evicted: u64,
 }
 
 impl Store {
     pub(super) fn new(bytes_max: usize, entries_max: usize) -> Store {
         let (entries, order) = (HashMap::new(), VecDeque::new());
-        Store { entries, order, bytes: 0, bytes_max, entries_max, generation: 0 }
+        Store { entries, order, bytes: 0, bytes_max, entries_max, generation: 0, evicted: 0 }
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How many answers were given up for others since it was asked last.
+    pub(super) fn take_evicted(&mut self) -> u64 {
+        std::mem::take(&mut self.evicted)
     }
 
     /// By what the answers of a target vary.
@@ -150,8 +157,9 @@ impl Store {
                     self.order.push_back(oldest);
                 }
                 _ => {
-                    let entry = self.entries.remove(&oldest);
-                    self.bytes -= entry.map_or(0, |entry| entry.bytes);
+                    let Some(entry) = self.entries.remove(&oldest) else { continue };
+                    self.bytes -= entry.bytes;
+                    self.evicted += u64::from(matches!(entry.item, Item::Answer(_)));
                 }
             }
         }
