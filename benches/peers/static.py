@@ -6,7 +6,7 @@ has sendfile, gzip_static and open_file_cache (nginx/static.conf), corelane --pr
 are of the public benchmark's names and sizes and made up, or those of --arena FOLDER without its
 .br, which nginx would not send: so both send the same bytes, which is checked. Works:
 
-    arena   20 files in turn, 3 to 300 KB, compressed but for images and fonts
+    arena   20 files, 3 to 300 KB, compressed but for images and fonts, one after the other
     small   one file of 1,024 bytes
     large   one file of 1,048,576 bytes
 
@@ -45,15 +45,6 @@ WORKS = {
     "small": (["/1k.bin"], 64),
     "large": (["/1m.bin"], 16),
 }
-LUA = """local paths = {%s}
-local at = 0
-request = function()
-  at = at %% #paths + 1
-  return wrk.format("GET", paths[at], {["Accept-Encoding"] = "%s"})
-end
-"""
-
-
 def main():
     options = parse_options()
     build.prepare()
@@ -76,7 +67,7 @@ def main():
 
 
 def parse_options():
-    parser = measuring_parser(__doc__, 2, float)
+    parser = measuring_parser(__doc__, 1)
     parser.add_argument("--pairs", type=int, default=5, help="rounds, each with both (5)")
     parser.add_argument("--work", action="append", choices=WORKS, help="repeatable; default: all")
     parser.add_argument("--arena", type=pathlib.Path, help="the public benchmark's files")
@@ -126,37 +117,45 @@ def check(commands, name, options):
 
 def measure(work, commands, options, trouble):
     paths, connections = WORKS[work]
-    script = build.RUN / "wrk.lua"
-    script.write_text(LUA % (", ".join(f'"{path}"' for path in paths), ACCEPTED))
     runs = {name: [] for name in commands}
     for turn in range(options.pairs):
         names = list(commands) if turn % 2 == 0 else list(reversed(commands))
         for name in names:
-            runs[name].append(one_run(commands[name], connections, script, options, trouble))
-    ratios = [nginx[0] / ours[0] for nginx, ours in zip(runs["nginx"], runs["corelane"])]
+            runs[name].append(one_run(commands[name], paths, connections, options, trouble))
     for name, measured in runs.items():
         cpu, rate, busy = (statistics.median(values) for values in zip(*measured))
         print(f"{work:6} {name:9} {cpu:9.2f} us/request {rate:10,.0f} /s  {busy:4.0%} at work",
               flush=True)
-    print(f"{work:6} nginx over corelane {statistics.median(ratios):.2f} "
+    pairs = list(zip(runs["nginx"], runs["corelane"]))
+    show(work, "nginx over corelane, CPU", [nginx[0] / ours[0] for nginx, ours in pairs])
+    show(work, "corelane over nginx, requests/s", [ours[1] / nginx[1] for nginx, ours in pairs])
+
+
+def show(work, what, ratios):
+    print(f"{work:6} {what} {statistics.median(ratios):.2f} "
           f"({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
 
 
-def one_run(command, connections, script, options, trouble):
-    """CPU time of a request in microseconds, requests a second, and the server's share."""
+def one_run(command, paths, connections, options, trouble):
+    """CPU time of a request in microseconds, requests a second, and the server's share of its
+    core, as if each path were asked for equally often."""
+    wrk = ["taskset", "-c", options.load_core, "wrk", "-t1", f"-c{connections}",
+           "-H", f"Accept-Encoding: {ACCEPTED}"]
+    spent = seconds = 0
     with Running(command, options) as server:
-        wrk = ["taskset", "-c", options.load_core, "wrk", "-t1", f"-c{connections}", "-s", script]
-        url = f"http://127.0.0.1:{server.port}"
-        subprocess.run([*wrk, "-d1s", url], stdout=subprocess.DEVNULL, check=True)
-        before = server.cpu_ns()
-        said = subprocess.run([*wrk, f"-d{options.seconds:g}s", url], stdout=subprocess.PIPE,
-                              text=True, check=True).stdout
-        spent = server.cpu_ns() - before
-    requests, seconds = re.search(r"(\d+) requests in ([\d.]+)s", said).groups()
-    if "Socket errors" in said or "Non-2xx" in said:
-        trouble.append(f"{command[0]}: {said}")
-    requests, seconds = max(int(requests), 1), float(seconds)
-    return spent / 1000 / requests, requests / seconds, spent / 1e9 / seconds
+        root = f"http://127.0.0.1:{server.port}"
+        subprocess.run([*wrk, "-d1s", root + paths[0]], stdout=subprocess.DEVNULL, check=True)
+        for path in paths:
+            before = server.cpu_ns()
+            said = subprocess.run([*wrk, f"-d{options.seconds:g}s", root + path],
+                                  stdout=subprocess.PIPE, text=True, check=True).stdout
+            if "Socket errors" in said or "Non-2xx" in said:
+                trouble.append(f"{command[0]}: {said}")
+            requests, lasted = re.search(r"(\d+) requests in ([\d.]+)s", said).groups()
+            requests = max(int(requests), 1)
+            spent += (server.cpu_ns() - before) / requests
+            seconds += float(lasted) / requests
+    return spent / 1000 / len(paths), len(paths) / seconds, spent / 1e9 / seconds
 
 
 if __name__ == "__main__":
