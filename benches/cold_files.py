@@ -18,10 +18,9 @@ import tempfile
 import threading
 import time
 
-from programs import build, running
+from programs import build, ranks, running, waits_for
 
 FILES, MIB = 6, 200
-PAUSE_SECONDS = 0.002
 
 
 def main():
@@ -77,10 +76,10 @@ def run(program, directory):
         began = time.monotonic()
         for thread in downloads:
             thread.start()
-        waits = small_files(address, downloads)
+        is_under_way = lambda: any(thread.is_alive() for thread in downloads)
+        waits = waits_for(address, "/small.txt", is_under_way)
         seconds = time.monotonic() - began
-    waits.sort()
-    rank = [waits[int(share * (len(waits) - 1))] for share in (0.5, 0.99, 0.999, 1)]
+    rank = ranks(waits)
     print(f"{program}: {len(waits)} small files, P50 {rank[0]:.2f}, P99 {rank[1]:.2f}, "
           f"P99.9 {rank[2]:.2f}, longest {rank[3]:.2f} ms; {FILES * MIB / seconds:.0f} MiB/s",
           flush=True)
@@ -93,18 +92,6 @@ def download(address, index):
         connection.sendall(b"GET /large%d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % index)
         while connection.recv_into(space):
             pass
-
-
-def small_files(address, downloads):
-    waits = []
-    with socket.create_connection(address) as connection:
-        while any(thread.is_alive() for thread in downloads):
-            asked = time.perf_counter()
-            connection.sendall(b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n")
-            connection.recv(1 << 16)
-            waits.append((time.perf_counter() - asked) * 1000)
-            time.sleep(PAUSE_SECONDS)
-    return waits
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import json
 import pathlib
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import threading
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 URL = re.compile(r"https?://[\w.\[\]:-]+:\d+")
@@ -69,6 +71,25 @@ def running(command):
         yield process, announced_url(process)
     finally:
         end(process)
+
+
+def waits_for(address, path, goes_on):
+    """How long a client waited for each of its answers, in milliseconds, shortest first: it asks
+    for a small page every 2 ms on one connection while `goes_on()`."""
+    waits = []
+    with socket.create_connection(address) as connection:
+        while goes_on():
+            asked = time.perf_counter()
+            connection.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode())
+            connection.recv(1 << 16)
+            waits.append((time.perf_counter() - asked) * 1000)
+            time.sleep(0.002)
+    return sorted(waits)
+
+
+def ranks(waits):
+    """P50, P99, P99.9 and the longest of sorted waits."""
+    return [waits[int(share * (len(waits) - 1))] for share in (0.5, 0.99, 0.999, 1)]
 
 
 def announced_url(process):

@@ -19,10 +19,9 @@ import tempfile
 import threading
 import time
 
-from programs import build, end
+from programs import build, end, ranks, waits_for
 
 CLIENTS, MIB = 4, 95
-PAUSE_SECONDS = 0.002
 HEAD = b'--x\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n'
 
 
@@ -61,22 +60,24 @@ def run(program, options):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             wait_for(address)
-            alone = pages(address, lambda began: time.monotonic() - began < 1)
+            end_alone = time.monotonic() + 1
+            alone = ranks(waits_for(address, "/", lambda: time.monotonic() < end_alone))
             uploads = [threading.Thread(target=upload, args=(address, options.forms), daemon=True)
                        for _ in range(CLIENTS)]
             began = time.monotonic()
             for thread in uploads:
                 thread.start()
-            waits = pages(address, lambda _: any(thread.is_alive() for thread in uploads))
+            is_under_way = lambda: any(thread.is_alive() for thread in uploads)
+            waits = waits_for(address, "/", is_under_way)
             seconds = time.monotonic() - began
         finally:
             end(process)
         taken = sum(file.stat().st_size for file in pathlib.Path(folder).iterdir())
         assert taken == CLIENTS * options.forms * MIB << 20, f"{taken} bytes arrived"
-    rank = [waits[int(share * (len(waits) - 1))] for share in (0.5, 0.99, 0.999, 1)]
+    rank = ranks(waits)
     print(f"{program}: {len(waits)} pages, P50 {rank[0]:.2f}, P99 {rank[1]:.2f}, P99.9 "
           f"{rank[2]:.2f}, longest {rank[3]:.2f} ms (alone: P99 "
-          f"{alone[int(0.99 * (len(alone) - 1))]:.2f}, longest {alone[-1]:.2f}); "
+          f"{alone[1]:.2f}, longest {alone[3]:.2f}); "
           f"{CLIENTS * options.forms * MIB / seconds:.0f} MiB/s", flush=True)
     return rank[1], rank[3]
 
@@ -103,18 +104,6 @@ def upload(address, forms):
             connection.sendall(tail)
             answer = connection.recv(1 << 16)
             assert b" 200 " in answer, answer
-
-
-def pages(address, goes_on):
-    waits, began = [], time.monotonic()
-    with socket.create_connection(address) as connection:
-        while goes_on(began):
-            asked = time.perf_counter()
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            connection.recv(1 << 16)
-            waits.append((time.perf_counter() - asked) * 1000)
-            time.sleep(PAUSE_SECONDS)
-    return sorted(waits)
 
 
 if __name__ == "__main__":

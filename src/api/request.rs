@@ -196,6 +196,14 @@ impl<'a> Request<'a> {
         self.parts.head.field(self.parts.block, name)
     }
 
+    /// The values of every field of this name, in the order sent.
+    pub(crate) fn header_values<'n>(
+        &self,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
+        values_of(self.parts.head, self.parts.block, name)
+    }
+
     /// Every field in the order sent: name and value.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
         let block = self.parts.block;
@@ -329,7 +337,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// 406 if the client takes none of them.
     pub fn accepts<'o>(&self, offered: &[&'o str]) -> Result<&'o str, Error> {
-        let accept = values_of(self.parts.head, self.parts.block, "accept");
+        let accept = self.header_values("accept");
         accept::preferred(accept, offered).ok_or_else(|| {
             let message = format!("there is {}", offered.join(", "));
             Error::new(Status::NOT_ACCEPTABLE, message)
@@ -339,7 +347,7 @@ impl<'a> Request<'a> {
     /// Every cookie in the order sent, with its name; those that are not UTF-8 are left out. A
     /// value has no quotation marks around it, and is not decoded otherwise.
     pub fn cookies(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        let values = values_of(self.parts.head, self.parts.block, "cookie");
+        let values = self.header_values("cookie");
         values.flat_map(cookie::pairs).filter_map(|(name, value)| {
             Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?))
         })
@@ -379,11 +387,11 @@ pub fn accepts_json(head: &Head, block: &[u8]) -> bool {
 }
 
 /// The values of every field of this name, in the order sent.
-fn values_of<'a>(
+fn values_of<'a, 'n>(
     head: &'a Head,
     block: &'a [u8],
-    name: &'static str,
-) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+    name: &'n str,
+) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
     let is_named = move |found: &[u8]| found.eq_ignore_ascii_case(name.as_bytes());
     let fields = head.fields.iter().filter(move |field| is_named(field.name.of(block)));
     fields.map(move |field| field.value.of(block))

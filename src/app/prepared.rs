@@ -137,9 +137,8 @@ impl Prepared {
         if self.codings.is_empty() {
             return self.variants.last();
         }
-        let is_meant = |name: &str| name.eq_ignore_ascii_case("accept-encoding");
-        let fields = request.headers().filter(|(name, _)| is_meant(name));
-        let coding = best(&Accepted::read(fields.map(|(_, value)| value)), &self.codings);
+        let accepted = Accepted::read(request.header_values("accept-encoding"));
+        let coding = best(&accepted, &self.codings);
         self.variants.iter().find(|variant| variant.coding == coding)
     }
 }

@@ -114,9 +114,7 @@ impl Compression {
 
     /// The coding of the answer to `request`.
     fn choose(&self, request: &Request<'_>) -> Coding {
-        let is_meant = |name: &str| name.eq_ignore_ascii_case("accept-encoding");
-        let fields = request.headers().filter(|(name, _)| is_meant(name));
-        best(&Accepted::read(fields.map(|(_, value)| value)), &self.codings)
+        best(&Accepted::read(request.header_values("accept-encoding")), &self.codings)
     }
 
     fn prepare(&mut self, counts: &Arc<AnswerCounts>) {

@@ -87,10 +87,8 @@ impl Variants {
         if !self.plain.varies {
             return &self.plain;
         }
-        let is_named = |name: &str| name.eq_ignore_ascii_case("accept-encoding");
-        let lines = request.headers().filter(|(name, _)| is_named(name)).map(|(_, value)| value);
         let is_there = |coding| coding == Coding::Identity || self.sibling(coding).is_some();
-        let chosen = Accepted::read(lines).choose(is_there);
+        let chosen = Accepted::read(request.header_values("accept-encoding")).choose(is_there);
         chosen.and_then(|coding| self.sibling(coding)).unwrap_or(&self.plain)
     }
 

@@ -114,23 +114,10 @@ struct Credentials {
 
 impl Credentials {
     fn check(&self, request: &Request<'_>) -> Result<Next, Error> {
-        let mut values = request.headers().filter(|(name, _)| is_authorization(name));
-        let given = match (values.next(), values.next()) {
-            (Some((_, value)), None) => self.secret(value),
-            // Of two, another on the way may believe the other.
-            _ => None,
-        };
-        match given {
+        match secret(request, self.scheme) {
             Some(secret) if self.accepts(secret) => Ok(Next::Go),
             given => Err(self.refusal(given.is_some())),
         }
-    }
-
-    /// What stands behind the scheme.
-    fn secret<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
-        let (scheme, rest) = value.split_at_checked(self.scheme.len())?;
-        let is_ours = scheme.eq_ignore_ascii_case(self.scheme.as_bytes());
-        (is_ours && rest.starts_with(b" ")).then(|| rest.trim_ascii())
     }
 
     /// All of them are looked at, whichever it is.
@@ -151,8 +138,14 @@ impl Credentials {
     }
 }
 
-fn is_authorization(name: &str) -> bool {
-    name.eq_ignore_ascii_case("authorization")
+/// What stands behind `scheme` in the only `Authorization`: of two, another on the way may believe
+/// the other.
+pub(super) fn secret<'a>(request: &Request<'a>, scheme: &str) -> Option<&'a [u8]> {
+    let mut values = request.header_values("authorization");
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (found, rest) = value.split_at_checked(scheme.len())?;
+    let is_ours = found.eq_ignore_ascii_case(scheme.as_bytes());
+    (is_ours && rest.starts_with(b" ")).then(|| rest.trim_ascii())
 }
 
 /// Whether they are the same, in a time that depends on their lengths alone.

@@ -74,9 +74,8 @@ impl Hook for DecodeBody {
 
 /// The codings of the body, in the order in which they were applied.
 fn codings(request: &Request<'_>) -> Result<Vec<Coding>, Error> {
-    let is_meant = |(name, _): &(&str, _)| name.eq_ignore_ascii_case("content-encoding");
-    let fields = request.headers().filter(is_meant);
-    let names = fields.flat_map(|(_, value)| value.split(|&byte| byte == b','));
+    let values = request.header_values("content-encoding");
+    let names = values.flat_map(|value| value.split(|&byte| byte == b','));
     let names = names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
     let mut codings = Vec::new();
     for name in names {

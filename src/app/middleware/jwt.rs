@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::super::Given;
 use super::super::keys::Keys;
+use super::credentials::secret;
 use crate::api::{Error, Fields, Hook, Next, Request};
 use crate::clock::Clock;
 use crate::wire::status::Status;
@@ -175,22 +176,14 @@ fn object(part: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
 
-/// The token of the only `Authorization`; of two, another on the way may believe the other.
-fn token<'a>(request: &Request<'a>) -> Option<&'a str> {
-    let is_wanted = |name: &str| name.eq_ignore_ascii_case("authorization");
-    let mut values = request.headers().filter(|(name, _)| is_wanted(name));
-    let (Some((_, value)), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = std::str::from_utf8(value).ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 impl Hook for JwtAuth {
     fn name(&self) -> String {
         "auth_jwt(HS256)".to_owned()
     }
 
     fn before(&mut self, request: &Request<'_>, _: &mut Fields<'_>) -> Result<Next, Error> {
-        let Some(token) = token(request) else {
+        let token = secret(request, "Bearer").and_then(|token| str::from_utf8(token).ok());
+        let Some(token) = token else {
             let error = Error::new(Status::UNAUTHORIZED, "a token is asked for");
             return Err(error.with_header("WWW-Authenticate", "Bearer".to_owned()));
         };

@@ -169,8 +169,7 @@ impl ResponseCache {
         let varies = store.target(&self.key)?;
         let target_len = self.key.len();
         push_variant(&mut self.key, varies.generation, &varies.names, |name| {
-            let is_meant = move |(other, _): &(&str, _)| other.eq_ignore_ascii_case(name);
-            request.headers().filter(is_meant).map(|(_, value)| value)
+            request.header_values(name)
         });
         let stored = store.answer(&self.key);
         self.key.truncate(target_len);
@@ -261,15 +260,13 @@ fn is_known(stored: &Stored, request: &Request<'_>) -> bool {
     let tag = tag.strip_prefix(b"\"").and_then(|tag| tag.strip_suffix(b"\""));
     let Some(tag) = tag else { return false };
     let validators = Validators { tag, modified: u64::MAX, is_date_strong: false };
-    let is_meant = |(name, _): &(&str, _)| name.eq_ignore_ascii_case("if-none-match");
-    let fields = request.headers().filter(is_meant);
+    let fields = request.header_values("if-none-match").map(|value| ("if-none-match", value));
     Preconditions::read(fields, &validators).judge(&validators) == Verdict::NotModified
 }
 
 /// What the request asks of caches (RFC 9111 sections 5.2.1 and 5.4).
 fn asked(request: &Request<'_>) -> CacheControl {
-    let is_meant = |(name, _): &(&str, _)| name.eq_ignore_ascii_case("cache-control");
-    let mut fields = request.headers().filter(is_meant).map(|(_, value)| value).peekable();
+    let mut fields = request.header_values("cache-control").peekable();
     if fields.peek().is_none() {
         let pragma = request.header_bytes("pragma").unwrap_or_default();
         let no_cache = field_lines::has_element(pragma, "no-cache");
